@@ -1,0 +1,48 @@
+# Two commands: `make start` (environment, first picture, JupyterLab) and `make test` (every check).
+PYTHON ?= python3
+LAB ?= 1
+TORCH ?= default
+BIN := .venv/bin
+READY := .venv/.ready
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: start test check-all env pictures clean
+
+start: env
+	$(BIN)/nstutils doctor
+	@echo "making the first picture: about 15 seconds"
+	$(BIN)/nstutils stylise town swirls -o build/first.png --preset quick
+ifneq ($(LAB),0)
+	$(BIN)/jupyter lab $(ROOT) notebooks
+endif
+
+test: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+check-all: test
+	$(BIN)/pytest -n 2 -m long
+
+env: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is wanted, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	@echo "setting up .venv once: $(if $(filter cpu,$(TORCH)),about 1.5 GB (PyTorch for processors only),about 6 GB (PyTorch with CUDA; TORCH=cpu takes less))"
+	$(PYTHON) -m venv .venv
+ifeq ($(TORCH),cpu)
+	$(BIN)/pip install -c constraints.txt --index-url $(CPU_INDEX) torch torchvision
+endif
+	$(BIN)/pip install -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+pictures: env
+	$(BIN)/python tools/draw_pictures.py
+
+clean:
+	rm -rf build .venv

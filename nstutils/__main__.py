@@ -1,0 +1,5 @@
+"""`python -m nstutils` is the same as `nstutils`."""
+
+from nstutils.cli import main
+
+raise SystemExit(main())

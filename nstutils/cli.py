@@ -1,0 +1,176 @@
+"""The command line: `nstutils stylise | fetch | doctor`.
+
+Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from nstutils import fetch
+from nstutils.options import Options
+from nstutils.settings import BACKBONES, PRESETS
+
+LISTS = ("content_layers", "style_layers")
+NUMBERS = ("style_weights",)
+REPEATED = ("content_guide", "style_guide")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with wrong use told in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `stylise` is made from the fields of `Options`."""
+    top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
+    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _stylise(commands.add_parser("stylise", help="one picture from two", description=_presets()))
+    get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
+    get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
+    get.set_defaults(run=run_fetch)
+    doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
+    doctor.add_argument(
+        "--layers", metavar="BACKBONE", choices=BACKBONES, help=f"show a network's layers: {', '.join(BACKBONES)}"
+    )
+    doctor.set_defaults(run=run_doctor)
+    return top
+
+
+def _presets() -> str:
+    sizes = "; ".join(f"{name}: {p.size} px, {p.steps} steps" for name, p in PRESETS.items())
+    return f"The content of one picture in the style of another. Presets: {sizes}."
+
+
+def _stylise(command: argparse.ArgumentParser) -> None:
+    command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept")
+    command.add_argument("style", metavar="STYLE", nargs="+", help="path or name of a style picture; several are blended")
+    command.add_argument("-o", "--out", required=True, metavar="OUT", help="picture to write (.png, .jpg, .tif, .webp)")
+    for item in dataclasses.fields(Options):
+        facts = item.metadata
+        keywords: dict[str, Any] = {"default": item.default, "help": _help(item.name, facts["help"], item.default)}
+        if item.default is False:
+            keywords["action"] = "store_true"
+        else:
+            keywords |= {"type": _reader(item), "choices": facts.get("choices"), "metavar": facts.get("metavar")}
+        if item.name in REPEATED:
+            keywords["action"] = "append"
+        command.add_argument("--" + item.name.replace("_", "-"), **keywords)
+    command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
+    command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
+    command.set_defaults(run=run_stylise)
+
+
+def _help(name: str, text: str, default: Any) -> str:
+    if "default:" in text or name == "weights":
+        return text
+    given = {"preset": "quick", "backbone": "classroom", "layer_weights": "1 / number of layers", "style_weights": "equal"}
+    shown = given.get(name, "none" if default is None else "no" if default is False else default)
+    return f"{text} (default: {shown})"
+
+
+def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
+    """What turns the text of an option into its value, with an error that says what was wanted."""
+    if item.name in LISTS:
+        return lambda text: [part.strip() for part in text.split(",")]
+    if item.name in NUMBERS:
+        return numbers
+    if item.name == "layer_weights":
+        return schedule
+    kinds = {"int": whole, "float": number}
+    return kinds.get(str(getattr(item.type, "__name__", item.type)), kinds.get(_first(item.type), str))
+
+
+def _first(kind: Any) -> str:
+    return next((name for name in ("int", "float") if name in str(kind)), "str")
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """A number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers with commas between them."""
+    return [number(part) for part in text.split(",")]
+
+
+def schedule(text: str) -> Any:
+    """Numbers with commas, or several such lists, each after the step it begins at: 1,1;251:.2,1."""
+    parts = [part.rpartition(":") for part in text.split(";")]
+    table = {whole(step) if step else 1: numbers(values) for step, _, values in parts}
+    return table if len(parts) > 1 or parts[0][0] else table[1]
+
+
+def run_stylise(args: argparse.Namespace) -> int:
+    """`nstutils stylise`."""
+    from nstutils.stylise import stylise  # torch takes seconds to load: only where it is used
+
+    known = {item.name for item in dataclasses.fields(Options)}
+    begin = time.perf_counter()
+    options = {name: value for name, value in vars(args).items() if name in known}
+    result = stylise(args.content, args.style, out=args.out, history=args.history, resume=args.resume, progress=True, **options)
+    done, wanted = len(result.history["steps"]), result.card["settings"]["steps"]
+    if result.finished:
+        final = result.history["final"]
+        print(f"{args.out}: {done} steps, {time.perf_counter() - begin:.1f} s, {result.card['backbone']} "
+              f"{result.card['weights_sha256'][:8]}, content {final['content']:.4g}, style {final['style']:.4g}")  # fmt: skip
+        return 0
+    print(f"stopped after step {done} of {wanted}: {args.out} is the picture so far; "
+          "go on with the same command and --resume", file=sys.stderr)  # fmt: skip
+    return 1
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    """`nstutils fetch`."""
+    wanted = [name for what in args.name for name in fetch.names(what)]
+    for name in dict.fromkeys(wanted):
+        if name in fetch.WEIGHTS:
+            from nstutils import weights
+
+            print(f"{name}: {weights.keep(name)}")
+        else:
+            print(f"{name}: {fetch.fetch(name, progress=True)}")
+    return 0
+
+
+def run_doctor(args: argparse.Namespace) -> int:
+    """`nstutils doctor`."""
+    from nstutils import doctor
+
+    print(doctor.layers(args.layers) if args.layers else doctor.report())
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; an error that can be understood is told in one sentence."""
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print(f"nstutils {args.command}: stopped before anything was done", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, ArithmeticError, MemoryError) as error:
+        sentence = " ".join(str(error).split())
+        print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1

@@ -1,0 +1,50 @@
+"""What `nstutils doctor` shows: versions, what is chosen on this computer and why, what is here and what is not."""
+
+import os
+import platform
+from importlib.metadata import version
+
+import psutil
+import torch
+
+from nstutils import devices, fetch, images
+from nstutils.backbones import geometry
+from nstutils.settings import settings
+from nstutils.weights import backbone
+
+PACKAGES = ("torch", "torchvision", "jupyterlab", "matplotlib", "ipywidgets", "pillow", "nbval", "nbgrader", "numpy")
+
+
+def report() -> str:
+    """The whole report, one fact a line."""
+    chosen = settings()
+    memory = psutil.virtual_memory()
+    net = backbone("classroom")
+    pictures, fetched = images.shipped(), [name for name in fetch.PICTURES if fetch.cached(name)]
+    missing = [name for name in fetch.PICTURES if name not in fetched]
+    lines = {
+        "nstutils": f"{version('nstutils')}, Python {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
+        "memory": f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GB free",
+        "computing": devices.reasons(),
+        "preset": f"{chosen.preset}: {chosen.size} px, {chosen.steps} steps (NSTUTILS_PRESET changes it)",
+        "backbone": f"{chosen.backbone} (NSTUTILS_BACKBONE changes it); classroom weights {net.sha256[:8]}",
+        "cache": f"{chosen.cache} (NSTUTILS_CACHE changes it)",
+        "pictures": ", ".join(name for name in pictures if not name.startswith("mask_")),
+        "fetched": ", ".join(fetched) or "none",
+        "to fetch": (", ".join(missing) + " (nstutils fetch pictures)") if missing else "nothing",
+    }
+    return "\n".join(f"{name + ':':11}{text}" for name, text in lines.items())
+
+
+def layers(name: str) -> str:
+    """The table of a network: channels, size of the activations of a 256-pixel picture, parameters, receptive field."""
+    net = backbone(name)
+    rows = geometry(net)
+    lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
+    for row in rows:
+        size = f"{row.size(256)} x {row.size(256)}"
+        lines.append(f"{row.name:<10}{row.channels:>9}{size:>12}{row.stride:>8}{row.receptive_field:>7}{row.parameters:>12,}")
+    lines.append(f"{name}, weights {net.sha256[:8]}, {net.pool} pooling, {sum(row.parameters for row in rows):,} parameters")
+    return "\n".join(lines)

@@ -1,0 +1,236 @@
+"""Pictures in and out: any file or known name to a tensor 1 x 3 x H x W in [0, 1], and back.
+
+Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils import fetch
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+PHOTOGRAPHS = {  # ship inside scikit-image
+    "astronaut": "astronaut.png",
+    "chelsea": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "hubble": "hubble_deep_field.jpg",
+    "camera": "camera.png",
+}
+INSTEAD = {"tubingen": "town", "golden_gate": "coast"}  # a shipped picture to take for a fetched one; styles: 'swirls'
+
+
+def data_folder() -> Path:
+    """The folder `data` of the project: beside the package in a checkout, inside it when installed from a wheel."""
+    inside = Path(__file__).parent / "data"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "data"
+
+
+def shipped() -> dict[str, Path]:
+    """The pictures that need no network, by name: those of this project and scikit-image's photographs."""
+    found = {}
+    for path in sorted((data_folder() / "pictures").glob("*.[jp][pn]g")):
+        found[path.stem.removeprefix("style_").removeprefix("content_")] = path
+    package = find_spec("skimage")  # its place alone: importing it takes a while
+    folder = Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
+    photographs = {name: folder / file for name, file in PHOTOGRAPHS.items()} if folder else {}
+    return {name: path for name, path in photographs.items() if path.is_file()} | found
+
+
+def find(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file behind a path or the name of a known picture; says what to do where there is none."""
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    name = os.fspath(name_or_path)
+    pictures = shipped()
+    if name in pictures:
+        return pictures[name]
+    if name in fetch.PICTURES:
+        here = fetch.cached(name)
+        if here:
+            return here
+        other = INSTEAD.get(name, "swirls")
+        raise FileNotFoundError(
+            f"the picture {name!r} is not on this computer yet; run `nstutils fetch {name}` with a network, "
+            f"or take the shipped picture {other!r} instead"
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
+    raise FileNotFoundError(
+        f"there is no picture {name!r}; give the path of a picture file or one of the names "
+        f"{', '.join([*pictures, *fetch.PICTURES])}"
+    )
+
+
+def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tensor:
+    """A picture as 1 x 3 x H x W in [0, 1], its long side scaled to `size` pixels if given (the shape is kept).
+
+    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on white; of an
+    animation the first frame is taken.
+    """
+    path = find(name_or_path)
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            array = _rgb(picture)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not a picture that can be read; give a PNG, JPEG, TIFF, WebP or GIF file") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} has too many pixels to be read safely; scale it down first") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({str(error).strip('.')}); replace the file") from error
+    image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+    return image if size is None else resize(image, size)
+
+
+def _rgb(picture: Image.Image) -> np.ndarray:
+    """Height x width x 3 in [0, 1], whatever the file's mode."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, dtype=np.float32)
+        top = 65535.0 if picture.mode != "F" and values.max(initial=0) > 255 else 255.0
+        top = 1.0 if picture.mode == "F" and values.max(initial=0) <= 1 else top
+        return np.repeat(np.clip(values / top, 0, 1)[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        picture = Image.alpha_composite(white, layered)
+    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+
+
+def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """`image` with its long side at `size` pixels (aspect ratio kept), or at exactly (height, width); [0, 1] is kept."""
+    height, width = image.shape[-2:]
+    size = fitted(image, size) if isinstance(size, int) else size
+    if size == (height, width):
+        return image
+    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def fitted(image: Tensor, long: int) -> tuple[int, int]:
+    """(height, width) of `image` scaled to `long` pixels on its long side, its shape kept."""
+    if long < 1:
+        raise ValueError(f"size is {long}, but a picture needs at least 1 pixel; give a positive number")
+    height, width = image.shape[-2:]
+    return max(1, round(height * long / max(height, width))), max(1, round(width * long / max(height, width)))
+
+
+def cover(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """`image` scaled to cover height x width and cropped in the middle, undistorted."""
+    factor = max(size[0] / image.shape[-2], size[1] / image.shape[-1])
+    height, width = (max(want, round(have * factor)) for want, have in zip(size, image.shape[-2:], strict=True))
+    scaled = resize(image, (height, width))
+    top, left = (scaled.shape[-2] - size[0]) // 2, (scaled.shape[-1] - size[1]) // 2
+    return scaled[..., top : top + size[0], left : left + size[1]]
+
+
+def noise(size: tuple[int, int], seed: int = 0) -> Tensor:
+    """White noise 1 x 3 x height x width, uniform in [0, 1]; one seed always gives the same pixels on the same torch."""
+    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
+
+
+def stripes(size: tuple[int, int], period: int = 16) -> Tensor:
+    """Black vertical stripes on white, `period` pixels apart (document C's pathological start)."""
+    row = (torch.arange(size[1]) % period >= period // 2).float()
+    return row.expand(1, 3, *size).clone()
+
+
+def save(image: Tensor, path: str | os.PathLike[str]) -> Path:
+    """Write a picture as PNG, JPEG, TIFF or WebP by its extension; the file appears whole or not at all."""
+    path = writable(path)
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}.get(FORMATS[path.suffix.lower()], {})
+    with atomic(path) as part:
+        to_pil(image).save(part, FORMATS[path.suffix.lower()], **options)
+    return path
+
+
+def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMATS)) -> Path:
+    """`path` if a file can be written there, with one of `suffixes`; else an error that says what is wrong."""
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in one of {', '.join(suffixes)}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make the folder {os.fspath(path.parent)!r} ({error.strerror}); choose another place") from error
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"may not write into {os.fspath(path.parent)!r}; choose another place")
+    return path
+
+
+class atomic:
+    """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> str:
+        handle, self.part = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
+        os.close(handle)
+        return self.part
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(self.part, 0o666 & ~mask)
+            os.replace(self.part, self.path)
+        else:
+            os.unlink(self.part)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """The picture (1 x 3 x H x W or 3 x H x W) as a Pillow image; values outside [0, 1] are clipped."""
+    if image.ndim == 4 and image.shape[0] != 1:
+        raise ValueError(f"this is a batch of {image.shape[0]} pictures; choose one of them, for instance image[:1]")
+    pixels = image.detach().reshape(image.shape[-3:]).clamp(0, 1).mul(255).round().byte()
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+def luminance(image: Tensor) -> Tensor:
+    """Brightness as the eye weighs it, N x 1 x H x W."""
+    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def with_luminance_of(image: Tensor, colours: Tensor) -> Tensor:
+    """The brightness of `image` with the colours of `colours` (Gatys 2017, luminance-only transfer)."""
+    return (colours + luminance(image) - luminance(colours)).clamp(0, 1)
+
+
+def match_colour(image: Tensor, colours: Tensor) -> Tensor:
+    """`image` with mean and covariance of its colours moved to those of `colours` (Gatys 2017, by symmetric roots)."""
+
+    def statistics(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values, vectors = torch.linalg.eigh(torch.cov(picture[0].flatten(1).double()) + 1e-6 * torch.eye(3).double())
+        root = vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T
+        return picture[0].flatten(1).double().mean(1, keepdim=True), root, torch.linalg.inv(root)
+
+    mean, _, inverse = statistics(image)
+    wanted, root, _ = statistics(colours)
+    moved = root @ inverse @ (image[0].flatten(1).double() - mean) + wanted
+    return moved.view(image.shape).to(image.dtype).clamp(0, 1)
+
+
+def in_grey(photograph: Tensor, artworks: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """All pictures by brightness alone, the artworks' mean and spread moved to the photograph's (Gatys 2017)."""
+    grey = luminance(photograph)
+    moved = []
+    for artwork in artworks:
+        own = luminance(artwork)
+        spread = grey.std() / own.std().clamp(min=1e-6)
+        moved.append(((own - own.mean()) * spread + grey.mean()).clamp(0, 1).expand(-1, 3, -1, -1).contiguous())
+    return grey.expand(-1, 3, -1, -1).contiguous(), tuple(moved)

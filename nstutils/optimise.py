@@ -1,0 +1,371 @@
+"""The way downhill: one generator of steps for Adam, SGD and L-BFGS, with rescue, best-so-far and exact resume.
+
+A step means the same for every method: one evaluation of the losses, one update of the picture. The total is divided once by
+its mean |gradient| at the start, because torch's L-BFGS ignores curvature below 1e-10 and would stall silently on small losses.
+"""
+
+import copy
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from nstutils import images
+from nstutils.backbones import FeatureExtractor
+from nstutils.losses import Terms, evaluate, total
+from nstutils.results import Result, on_device
+
+METHODS = {"adam": 0.03, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
+RESCUES = 5  # restarts from the best picture before giving up
+PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
+
+Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the step's number that gives them
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step saw: losses and total before its update, the picture after it; one number a picture of the batch."""
+
+    index: int
+    losses: dict[str, Tensor]
+    total: Tensor
+    image: Tensor
+    best: Tensor  # the picture with the lowest total so far (before this step's update)
+    note: str  # what was rescued, or empty
+    state: Callable[[], dict[str, Any]]  # all that is needed to go on from here; copied when called
+
+
+@dataclass
+class _State:
+    """Where a descent stands; its fields are what a checkpoint holds."""
+
+    index: int
+    image: Tensor
+    scale: Tensor  # 1 / mean |gradient| of the total at the start, one a picture
+    best: Tensor
+    lowest: Tensor
+    first: Tensor
+    shrink: Tensor  # halved for a picture each time it is rescued
+    rescues: int = 0
+    stalled: int = 0
+    optimiser: dict[str, Any] | None = None
+
+
+def descend(
+    net: FeatureExtractor,
+    init: Tensor,
+    terms: Schedule,
+    *,
+    steps: int,
+    method: str = "adam",
+    lr: float | None = None,
+    clamp: bool = True,
+    fade: bool = True,
+    warm: Mapping[str, Any] | None = None,
+    resume: Mapping[str, Any] | None = None,
+) -> Iterator[Step]:
+    """Minimise the sum of the terms over the pixels of `init` (N x 3 x H x W, left untouched), one yield a step.
+
+    The learning rate of Adam and SGD fades along a cosine (`fade`), and their pixels stay in [0, 1] (`clamp`); L-BFGS does
+    neither. `warm` is an optimiser state to begin with, `resume` the `Step.state()` to go on from exactly.
+    """
+    lr = check_method(method, lr, init)
+    at = terms if callable(terms) else lambda _: terms
+    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1))
+    x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+    optimiser = _optimiser(method, x, lr)
+    if s.optimiser or warm:
+        optimiser.load_state_dict(copy.deepcopy(s.optimiser or dict(warm or {})))
+    before = at(s.index) if s.index else at(1)
+    while s.index < steps:
+        s.index += 1
+        now = at(s.index)
+        if now is not before:  # another sum is minimised from here on: old totals say nothing about it
+            s.lowest, before = torch.full_like(s.lowest, math.inf), now
+        rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade and method != "lbfgs" else 1.0)
+        optimiser.param_groups[0]["lr"] = rate * (float(s.shrink[0]) if method == "lbfgs" else 1.0)
+        start = x.detach().clone()
+        losses, value = _step(optimiser, net, x, now, s.scale)
+        if s.index == 1:
+            s.first = value
+        _keep_best(s, start, value)
+        if method != "lbfgs":
+            _after_step(x, start, s.shrink, clamp)
+        note, optimiser, done = _rescue(s, x, start, value, optimiser, method, lr)
+        s.image, s.optimiser = x.detach().clone(), None
+        yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s, optimiser))
+        if done:
+            return
+
+
+def check_method(method: str, lr: float | None, init: Tensor) -> float:
+    """The learning rate to use; refuses a method or rate that cannot work."""
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not known; choose from {', '.join(METHODS)}")
+    if method == "lbfgs" and init.shape[0] > 1:
+        raise ValueError(f"L-BFGS runs one picture at a time, this is a batch of {init.shape[0]}; use adam or sgd, or loop")
+    lr = METHODS[method] if lr is None else lr
+    if not (math.isfinite(lr) and lr > 0):
+        raise ValueError(f"lr is {lr}, but a learning rate is a positive number; leave it out to use {METHODS[method]}")
+    return lr
+
+
+def _begin(net: FeatureExtractor, init: Tensor, terms: Terms) -> _State:
+    x = init.detach().clone().requires_grad_()
+    value = total(evaluate(net, x, terms), terms)
+    size = torch.autograd.grad(value.sum(), x)[0].abs().mean((1, 2, 3))
+    if not bool((size > 0).all()):
+        raise ValueError(
+            f"the start picture has gradient {size.min().item():g}: it already minimises these losses, or they are not "
+            "finite; start from noise, or give another weight or picture"
+        )
+    value = value.detach()
+    ones = torch.ones_like(value)
+    return _State(0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
+
+
+def _optimiser(method: str, x: Tensor, lr: float) -> torch.optim.Optimizer:
+    if method == "adam":
+        return torch.optim.Adam([x], lr=lr, betas=(0.9, 0.99))
+    if method == "sgd":
+        return torch.optim.SGD([x], lr=lr, momentum=0.9)
+    return torch.optim.LBFGS([x], lr=lr, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
+
+
+def _step(
+    optimiser: torch.optim.Optimizer, net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One evaluation and update; the raw losses and the total before it."""
+    seen: dict[str, Tensor] = {}
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        losses = evaluate(net, x, terms)
+        value = total(losses, terms)
+        (value * scale).sum().backward()
+        seen.update({name: loss.detach() for name, loss in losses.items()} | {"": value.detach()})
+        return float((value.detach() * scale).sum())
+
+    optimiser.step(closure)
+    return seen, seen.pop("")
+
+
+def _keep_best(s: _State, start: Tensor, value: Tensor) -> None:
+    better = value < s.lowest
+    if bool(better.any()):
+        s.best = torch.where(better.view(-1, 1, 1, 1), start, s.best)
+        s.stalled = 0 if bool((value < s.lowest * (1 - 1e-7)).any()) else s.stalled + 1
+        s.lowest = torch.where(better, value, s.lowest)
+    else:
+        s.stalled += 1
+
+
+@torch.no_grad()
+def _after_step(x: Tensor, start: Tensor, shrink: Tensor, clamp: bool) -> None:
+    """Shorten the step of pictures that were rescued before, and keep the pixels in [0, 1]."""
+    if bool((shrink < 1).any()):
+        x.copy_(start + (x - start) * shrink.view(-1, 1, 1, 1).to(x.dtype))
+    if clamp:
+        x.clamp_(0, 1)
+
+
+@torch.no_grad()
+def _rescue(
+    s: _State, x: Tensor, start: Tensor, value: Tensor, optimiser: torch.optim.Optimizer, method: str, lr: float
+) -> tuple[str, torch.optim.Optimizer, bool]:
+    """Go back to the best picture when a total is not finite, L-BFGS explodes, or it stalls; the last says: no more to gain."""
+    bad = ~torch.isfinite(value) | ~torch.isfinite(x).all(1).all(1).all(1)
+    if method == "lbfgs":
+        bad |= value > 10 * s.first
+        if s.stalled >= PATIENCE:
+            if s.rescues and not bool((s.lowest < s.first * (1 - 1e-7)).any()):
+                return f"no step improves the picture any more: stopped at step {s.index}", optimiser, True
+            s.first, s.stalled, s.rescues = s.lowest, 0, s.rescues + 1
+            x.copy_(s.best)
+            return f"stalled at step {s.index}: went on from the best picture", _optimiser(method, x, lr), False
+    if not bool(bad.any()):
+        return "", optimiser, False
+    s.rescues, s.shrink = s.rescues + 1, torch.where(bad, s.shrink / 2, s.shrink)
+    if s.rescues > RESCUES or not bool(torch.isfinite(s.lowest[bad]).all()):
+        raise ArithmeticError(
+            f"the loss is {value[bad][0].item():g} at step {s.index} and stays so after {s.rescues - 1} restarts; "
+            f"lower the learning rate (now {lr:g}) or the weights"
+        )
+    x[bad] = s.best[bad]
+    if method == "lbfgs":
+        optimiser = _optimiser(method, x, lr)
+    for moment in optimiser.state.get(x, {}).values():
+        if isinstance(moment, Tensor) and moment.shape == x.shape:
+            moment[bad] = 0
+    return f"the loss was not finite or exploded at step {s.index}: went on from the best picture", optimiser, False
+
+
+def _snapshot(s: _State, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    return copy.deepcopy(vars(s) | {"optimiser": optimiser.state_dict()})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One scale of a run: its picture size (height, width), its steps and its terms."""
+
+    size: tuple[int, int]
+    steps: int
+    terms: Schedule
+
+
+def optimise(
+    net: FeatureExtractor,
+    init: Tensor,
+    terms: Schedule,
+    *,
+    steps: int,
+    progress: bool = False,
+    resume: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Result:
+    """Minimise the sum of the terms from `init` in `steps` steps; an interrupt gives the picture so far and its state.
+
+    `options` are those of `descend` (method, lr, clamp, fade). `resume` is the state of an unfinished result.
+    """
+    stage = Stage((init.shape[-2], init.shape[-1]), steps, terms)
+    return coarse_to_fine(net, init, [stage], progress=progress, resume=resume, **options)
+
+
+def coarse_to_fine(
+    net: FeatureExtractor,
+    init: Tensor,
+    stages: Sequence[Stage],
+    *,
+    progress: bool = False,
+    stop: threading.Event | None = None,
+    watch: Callable[[Step], None] | None = None,
+    checkpoint: Callable[[Result], Any] | None = None,
+    every: float = 30.0,
+    resume: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Result:
+    """Run the stages one after the other, each from the enlarged picture of the last, the optimiser kept warm.
+
+    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds, `stop` ends the run after the
+    step at hand, as an interrupt does; what comes back then has a `state` to go on from.
+    """
+    rows = list(resume["rows"]) if resume else []
+    spent, begin, saved = resume["seconds"] if resume else 0.0, time.perf_counter(), time.perf_counter()
+    bar = tqdm(total=sum(s.steps for s in stages), initial=len(rows), disable=not progress, desc="style transfer", unit="step")
+    with _interruptible(stop) as halt, bar:
+        for number, step in _walk(net, init, stages, resume, options):
+            rows.append(_row(len(rows) + 1, step, stages[number], spent + time.perf_counter() - begin))
+            _show(bar, step, stages[number])
+            if watch:
+                watch(step)
+            if number == len(stages) - 1 and step.index == stages[-1].steps:
+                break
+            if halt.is_set():
+                return _unfinished(number, step, rows, stages[-1].size)
+            if checkpoint and time.perf_counter() - saved > every:
+                checkpoint(_unfinished(number, step, rows, stages[-1].size))
+                saved = time.perf_counter()
+    image, final = _chosen(net, step, stages[-1].terms)
+    return Result(image, {"seconds": rows[-1]["seconds"], "final": final, "steps": rows}, {})
+
+
+def _walk(
+    net: FeatureExtractor, x: Tensor, stages: Sequence[Stage], resume: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> Iterator[tuple[int, Step]]:
+    """The steps of all stages, each with its stage's number."""
+    first: int = resume["stage"] if resume else 0
+    state: dict[str, Any] | None = on_device(resume["step"], x.device) if resume else None
+    warm: dict[str, Any] | None = None
+    for number in range(first, len(stages)):
+        stage = stages[number]
+        if state is None:
+            x = images.resize(x, stage.size)
+        step = None
+        for step in descend(net, x, stage.terms, steps=stage.steps, warm=warm, resume=state, **options):
+            yield number, step
+        if number + 1 < len(stages):
+            end = step.state() if step else dict(state or {})
+            x, warm, state = end["image"], _enlarged(end["optimiser"], stages[number + 1].size), None
+
+
+def _enlarged(optimiser: dict[str, Any], size: tuple[int, int]) -> dict[str, Any] | None:
+    """An optimiser's state for a larger picture: Adam's and SGD's moments are enlarged with it; L-BFGS starts afresh."""
+    state = optimiser["state"].get(0, {})
+    if "old_dirs" in state or not state:
+        return None
+    moments = {
+        name: F.interpolate(value, size, mode="bilinear") if isinstance(value, Tensor) and value.ndim == 4 else value
+        for name, value in state.items()
+    }
+    return {"state": {0: moments}, "param_groups": optimiser["param_groups"]}
+
+
+def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any]:
+    """One line of the history."""
+    plain = _plain(step.losses | {"total": step.total})
+    note = {"note": step.note} if step.note else {}
+    return {"step": number, "size": max(stage.size), **plain, "seconds": seconds, **note}
+
+
+def _show(bar: tqdm, step: Step, stage: Stage) -> None:
+    if not bar.disable:
+        bar.set_postfix(loss=f"{float(step.total.mean()):.4g}", size=max(stage.size), refresh=False)
+    bar.update()
+    if step.note and not bar.disable:
+        bar.write(step.note)
+
+
+def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple[int, int]) -> Result:
+    """The best picture so far at the run's full size, and all that is needed to go on."""
+    seconds = rows[-1]["seconds"]
+    state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state()}
+    names = [name for name in rows[-1] if name not in ("step", "size", "seconds", "note")]
+    history = {"seconds": seconds, "final": {name: rows[-1][name] for name in names}, "steps": rows}
+    return Result(images.resize(step.best.clamp(0, 1), size), history, {}, state)
+
+
+@torch.no_grad()
+def _chosen(net: FeatureExtractor, step: Step, terms: Schedule) -> tuple[Tensor, dict[str, Any]]:
+    """The last picture, or the best before it where that is better, in [0, 1]; and its losses."""
+    now = terms(step.index) if callable(terms) else terms
+    last, best = step.image.clamp(0, 1), step.best.clamp(0, 1)
+    better = total(evaluate(net, best, now), now) < total(evaluate(net, last, now), now)
+    image = torch.where(better.view(-1, 1, 1, 1), best, last)
+    losses = evaluate(net, image, now)
+    return image, _plain(losses | {"total": total(losses, now)})
+
+
+def _plain(losses: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Losses as numbers, or lists where the batch has several pictures; None for what is not finite."""
+    values = {name: [v if math.isfinite(v) else None for v in loss.tolist()] for name, loss in losses.items()}
+    return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+
+
+@contextmanager
+def _interruptible(stop: threading.Event | None) -> Iterator[threading.Event]:
+    """An event that the first interrupt sets, so that the step at hand is finished; a second one interrupts at once."""
+    halt = stop or threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield halt
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(number: int, frame: Any) -> None:
+        halt.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield halt
+    finally:
+        signal.signal(signal.SIGINT, before)

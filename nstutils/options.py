@@ -1,0 +1,112 @@
+"""Every option of `stylise`, with its default and its help: the command line is made from it, so a default exists once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from nstutils.optimise import METHODS
+from nstutils.settings import BACKBONES, PRESETS
+
+INITS = ("noise", "content", "style", "stripes")
+
+
+def option(default: Any, text: str, **facts: Any) -> Any:
+    """A field of `Options`: its default, its help, and what the command line must know of it."""
+    return field(default=default, metadata={"help": text, **facts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Every option of `stylise`."""
+
+    preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
+    size: int | None = option(None, "long side in pixels, of the style too (default: the preset's)", metavar="N")
+    steps: int | None = option(None, "steps over all scales (default: the preset's)", metavar="N")
+    scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
+    backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
+    weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
+    pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
+    device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
+    dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
+    method: str = option("adam", "optimiser", choices=tuple(METHODS))
+    lr: float | None = option(
+        None, f"learning rate (default: {', '.join(f'{k} {v:g}' for k, v in METHODS.items())})", metavar="X"
+    )
+    init: str = option("noise", f"start picture: {', '.join(INITS)} or a file", metavar="START")
+    seed: int = option(0, "seed of the noise", metavar="N")
+    alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
+    beta: float = option(1e3, "weight of the style, on the papers' scale", metavar="B")
+    tv: float = option(0.0, "weight of the total variation (raw, document A's sum)", metavar="T")
+    raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
+    content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu4_2)", metavar="L,...")
+    style_layers: Sequence[str] | None = option(
+        None, "style layers, with commas (default: relu1_1 to relu5_1)", metavar="L,..."
+    )
+    layer_weights: Any = option(None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", metavar="W,...")
+    style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
+    content_guide: Sequence[str] | None = option(None, "mask of the region for a style (repeat, one a style)", metavar="MASK")
+    style_guide: Sequence[str] | None = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could use."""
+        for name in ("size", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
+        for name in ("alpha", "beta", "tv"):
+            _positive(name, getattr(self, name))
+        if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
+            raise ValueError(f"lr is {self.lr}, but a learning rate is a positive number; leave it out for the default")
+        if not (self.alpha or self.beta or self.tv):
+            raise ValueError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1; give another")
+        for item in fields(self):
+            choices, value = item.metadata.get("choices"), getattr(self, item.name)
+            if choices and value is not None and value not in choices:
+                raise ValueError(f"{item.name} {value!r} is not known; choose from {', '.join(choices)}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} is {value}, but a weight is a number from 0 up; give 0 to leave this part out")
+
+
+def scale_sizes(scales: str, size: int | None) -> list[int] | None:
+    """The long sides that `scales` names, None for 'auto'; refuses a list that does not rise to `size`."""
+    if scales == "auto":
+        return None
+    if scales == "1":
+        return [size] if size else []
+    try:
+        sizes = [int(part) for part in str(scales).split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or sizes[0] < 1 or any(a >= b for a, b in zip(sizes, sizes[1:], strict=False)):
+        raise ValueError(f"scales {scales!r} is not understood; give auto, 1, or rising long sides, as 64,128,256")
+    if size is not None and sizes[-1] != size:
+        raise ValueError(f"the last of the scales is {sizes[-1]}, but size is {size}; make them equal")
+    return sizes
+
+
+def weights_for(name: str, values: Sequence[float] | None, count: int, what: str) -> tuple[float, ...] | None:
+    """`values` as one weight for each of `count` things, or None; refuses another number, negative ones and all zero."""
+    if values is None:
+        return None
+    for value in values:
+        _positive(name, value)
+    if len(values) != count:
+        raise ValueError(f"{name} gives {len(values)} weights for {count} {what}; give one for each")
+    if not any(values):
+        raise ValueError(f"{name} are all zero, so no style is left; make one of them positive, or set beta to 0")
+    return tuple(float(value) for value in values)
+
+
+def layer_schedule(weights: Any, layers: Sequence[str]) -> dict[int, tuple[float, ...] | None]:
+    """The style-layer weights by the step they begin at: from a list, or a dict {step: list} (document B changes them)."""
+    table = dict(weights) if isinstance(weights, Mapping) else {1: weights}
+    if min(table, default=0) != 1:
+        raise ValueError(f"layer_weights begin at step {min(table, default=0)}, but step 1 needs weights too; give them first")
+    return {step: weights_for("layer_weights", table[step], len(layers), "style layers") for step in sorted(table)}

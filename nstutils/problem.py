@@ -1,0 +1,228 @@
+"""A run made ready: pictures, masks and networks loaded, every option resolved, the targets of all scales computed."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils import fetch, guidance, images
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.devices import choose
+from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, gram
+from nstutils.optimise import Schedule, Stage
+from nstutils.options import INITS, Options, layer_schedule, scale_sizes, weights_for
+from nstutils.settings import PRESETS, settings
+from nstutils.weights import backbone
+
+COARSEST = 64  # scales are halved while the long side stays at least this
+Picture = str | os.PathLike[str] | Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the losses of one scale aim at, and kappa, which brings the content loss to the units of the style loss."""
+
+    size: tuple[int, int]
+    content: ContentLoss
+    styles: tuple[StyleLoss, ...]  # one, or one a region
+    kappa: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run made ready; `exact` is the network in float32, `net` the same in the number type of the steps."""
+
+    options: Options
+    net: FeatureExtractor
+    exact: FeatureExtractor
+    photograph: Tensor  # as it came, for `keep_colour`
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    scales: tuple[Targets, ...]  # coarse to fine
+    sources: dict[str, Any]  # names and hashes of the pictures
+
+    def start(self) -> Tensor:
+        """The start picture, at the coarsest scale."""
+        o, size, full = self.options, self.scales[0].size, self.scales[-1].size
+        if o.init == "noise":
+            return images.noise(size, o.seed).to(self.content)
+        if o.init == "stripes":
+            return images.resize(images.stripes(full), size).to(self.content)
+        given = {"content": self.content, "style": self.styles[0]}
+        picture = given[o.init] if o.init in INITS else read(o.init, "init").to(self.content)
+        return images.cover(picture, size)
+
+    def stages(self) -> list[Stage]:
+        """One stage a scale, with equal shares of the steps (the first take the rest)."""
+        stages: list[Stage] = []
+        for number, targets in enumerate(self.scales):
+            steps, before = share(self.options.steps or 1, len(self.scales), number), sum(s.steps for s in stages)
+            stages.append(Stage(targets.size, steps, self.schedule(targets, before)))
+        return stages
+
+    def schedule(self, targets: Targets, before: int) -> Schedule:
+        """The terms of a scale that begins after `before` steps; a function of the step where layer weights change."""
+        table = layer_schedule(self.options.layer_weights, self.options.style_layers or ())
+        terms = {first: self._terms(targets, weights) for first, weights in table.items()}
+        if len(terms) == 1:
+            return terms[1]
+        return lambda index: terms[max(first for first in terms if first <= before + index)]
+
+    def _terms(self, targets: Targets, weights: tuple[float, ...] | None) -> Terms:
+        o = self.options
+        given = weights_for("style_weights", o.style_weights, len(self.styles), "styles") or (1.0,) * len(self.styles)
+        styles = [dataclasses.replace(loss, weights=weights) for loss in targets.styles]
+        style = styles[0] if len(styles) == 1 else Mixture(tuple(styles), tuple(w / sum(given) for w in given))
+        return {"content": (o.alpha * targets.kappa, targets.content), "style": (o.beta, style), "tv": (o.tv, TVLoss())}
+
+
+def share(steps: int, scales: int, number: int) -> int:
+    """The steps of scale `number` when `steps` are spread over `scales`."""
+    return steps // scales + (number < steps % scales)
+
+
+def prepare(content: Picture, style: Picture | Sequence[Picture], options: Options) -> Problem:
+    """Load and check everything that the options name, and compute the targets of every scale."""
+    given = [style] if isinstance(style, str | os.PathLike | Tensor) else list(style)
+    if not given:
+        raise ValueError("no style was given; give at least one style picture")
+    device, dtype = choose(options.device, options.dtype)
+    options = with_presets(options)
+    exact = backbone(options.backbone or "", pool=options.pool, weights=options.weights).to(device)
+    options = with_layers(options, exact, len(given))
+    photograph, styles = read(content, "content").to(device), tuple(read(picture, "style").to(device) for picture in given)
+    masks = _masks(options, photograph, styles)
+    picture = photograph
+    if options.keep_colour == "match":
+        styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
+    elif options.keep_colour == "luminance":
+        picture, styles = images.in_grey(photograph, styles)
+    scales = tuple(_targets(exact, options, picture, styles, masks, size) for size in sizes(options, exact, picture, styles))
+    sources = {"content": identity(content), "style": [identity(picture) for picture in given]}
+    for key, paths in (("content_guide", options.content_guide), ("style_guide", options.style_guide)):
+        sources[key] = [identity(path) for path in paths or ()]
+    return Problem(options, converted(exact, dtype), exact, photograph, picture, styles, scales, sources)
+
+
+def with_presets(options: Options) -> Options:
+    """The options with preset, backbone, size and steps filled in."""
+    chosen = settings(options.preset, options.backbone)
+    listed = scale_sizes(options.scales, options.size)
+    size = options.size or (listed[-1] if listed else PRESETS[chosen.preset].size)
+    steps = options.steps or PRESETS[chosen.preset].steps
+    return dataclasses.replace(options, preset=chosen.preset, backbone=chosen.backbone, size=size, steps=steps)
+
+
+def with_layers(options: Options, net: FeatureExtractor, count: int) -> Options:
+    """The options with the network's own default layers filled in, and everything that is given per layer or style checked."""
+    content = tuple(options.content_layers or CONTENT_LAYERS[net.family])
+    style = tuple(options.style_layers or STYLE_LAYERS[net.family])
+    for name, layers in (("content_layers", content), ("style_layers", style)):
+        if len(set(layers)) < len(layers):
+            raise ValueError(f"{name} names a layer twice ({', '.join(layers)}); name each once")
+        net.check(layers)
+    layer_schedule(options.layer_weights, style)
+    weights_for("style_weights", options.style_weights, count, "styles")
+    return dataclasses.replace(options, content_layers=content, style_layers=style)
+
+
+def sizes(options: Options, net: FeatureExtractor, content: Tensor, styles: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """(height, width) of every scale, coarse to fine; never more scales than steps."""
+    layers = (*(options.content_layers or ()), *(options.style_layers or ()))
+    size, steps = options.size or 1, options.steps or 1
+    long = scale_sizes(options.scales, size) or [size]
+    while options.scales == "auto" and long[0] // 2 >= COARSEST:
+        fitted = [images.fitted(picture, long[0] // 2) for picture in (content, *styles)]
+        if any(min(pixels) < net.smallest(layers) for pixels in fitted):
+            break
+        long.insert(0, long[0] // 2)
+    return [images.fitted(content, pixels) for pixels in long[-min(len(long), steps) :]]
+
+
+def read(picture: Picture, what: str) -> Tensor:
+    """A picture from a path, a known name or a tensor, as 1 x 3 x H x W."""
+    if not isinstance(picture, Tensor):
+        return images.load(picture)
+    if picture.ndim != 4 or picture.shape[:2] != (1, 3):
+        raise ValueError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x 3 x height x width; reshape it")
+    if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
+        raise ValueError(f"the {what} has values outside [0, 1]; scale it, for instance with picture / 255")
+    return picture.detach().float()
+
+
+def identity(picture: Picture) -> dict[str, str]:
+    """Name and sha256 of a picture: two runs with equal identities looked at the same pixels."""
+    if isinstance(picture, Tensor):
+        pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
+        return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
+    return {"name": os.fspath(picture), "sha256": fetch.sha256(images.find(picture))}
+
+
+Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+
+
+def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
+    """The masks of the content and of the styles, one a style each; none at all without guidance."""
+    given = {"content_guide": options.content_guide or (), "style_guide": options.style_guide or ()}
+    for name, paths in given.items():
+        if paths and len(paths) != len(styles):
+            raise ValueError(
+                f"{name} gives {len(paths)} masks for {len(styles)} styles; give one for each style, in their order"
+            )
+    if given["style_guide"] and not given["content_guide"]:
+        raise ValueError("style_guide needs content_guide: say which region of the content takes which part of the style")
+    contents = tuple(guidance.load_mask(path, content) for path in given["content_guide"])
+    if given["style_guide"]:
+        return contents, tuple(guidance.load_mask(path, a) for path, a in zip(given["style_guide"], styles, strict=True))
+    return contents, tuple(torch.ones_like(a[:, :1]) for a in styles) if contents else ()
+
+
+@torch.no_grad()
+def _targets(
+    net: FeatureExtractor, o: Options, content: Tensor, styles: Sequence[Tensor], masks: Masks, size: tuple[int, int]
+) -> Targets:
+    """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
+    content_layers, style_layers = o.content_layers or (), o.style_layers or ()
+    p = images.resize(content, size)
+    fitted = [images.resize(a, max(size)) for a in styles]
+    wanted = ContentLoss(net(p, content_layers))
+    if masks[0]:
+        losses = []
+        for a, inside, taken in zip(fitted, *masks, strict=True):
+            guides = guidance.propagate(F.adaptive_avg_pool2d(inside, size), net, style_layers)
+            parts = guidance.propagate(F.adaptive_avg_pool2d(taken, (a.shape[-2], a.shape[-1])), net, style_layers)
+            losses.append(StyleLoss({k: gram(f, parts[k]) for k, f in net(a, style_layers).items()}, guides=guides))
+    else:
+        grams = [{k: gram(f) for k, f in net(a, style_layers).items()} for a in fitted]
+        share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
+        losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
+    return Targets(
+        size,
+        wanted,
+        tuple(losses),
+        1.0 if o.raw_loss else kappa(net, wanted, losses, p, [images.cover(a, size) for a in styles]),
+    )
+
+
+def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
+    """The weighted mean."""
+    return torch.stack([w * value for w, value in zip(weights, values, strict=True)]).sum(0) / sum(weights)
+
+
+def kappa(
+    net: FeatureExtractor, content: ContentLoss, styles: Sequence[StyleLoss], p: Tensor, artworks: Sequence[Tensor]
+) -> float:
+    """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
+
+    With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network, at
+    every size. Where one of the two losses is zero (content and style look the same) it is 1.
+    """
+    style = sum(float(loss(p, net(p, loss.layers))) for loss in styles) / len(styles)
+    lost = sum(float(content(a, net(a, content.layers))) for a in artworks) / len(artworks)
+    return 1e3 * style / lost if style > 0 and lost > 0 else 1.0

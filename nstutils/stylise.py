@@ -1,0 +1,140 @@
+"""One picture from two: the whole of style transfer behind one function with every option."""
+
+import dataclasses
+import inspect
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nstutils import images, results
+from nstutils.losses import evaluate, total
+from nstutils.optimise import Step, coarse_to_fine
+from nstutils.options import INITS, Options
+from nstutils.problem import Picture, Problem, identity, prepare
+from nstutils.results import Result
+
+
+def stylise(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    history: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    stop: threading.Event | None = None,
+    watch: Callable[[Step], None] | None = None,
+    **options: Any,
+) -> Result:
+    """The content of one picture in the style of another (or several): paths, names of known pictures, or tensors.
+
+    `options` are the fields of `nstutils.options.Options`. With `out` the picture is saved there beside its run card, and a
+    checkpoint while it runs; `resume` goes on from that. `history` is a JSON file for the losses of every step. `watch` is
+    shown every step; `stop` (or an interrupt) ends the run early with the picture so far.
+    """
+    begin = time.perf_counter()
+    known = sorted(item.name for item in fields(Options))
+    for name in options:
+        if name not in known:
+            raise TypeError(f"stylise has no option {name!r}; choose from {', '.join(known)}")
+    target = _target(out, content, style) if out is not None else None
+    log = images.writable(history, (".json",)) if history is not None else None
+    if resume and not target:
+        raise ValueError("resume needs out: give the picture whose unfinished run is to go on")
+    problem = prepare(content, style, Options(**options))
+    card = run_card(problem)
+    earlier = _earlier(target, card) if resume and target else None
+    if earlier and earlier.finished:
+        return earlier
+    setup = time.perf_counter() - begin
+
+    def dressed(result: Result) -> Result:
+        result = dataclasses.replace(result, card=card, history=_head(problem, setup) | result.history)
+        if target:
+            result.save(target)
+        return result
+
+    result = coarse_to_fine(
+        problem.net,
+        problem.start(),
+        problem.stages(),
+        progress=progress,
+        stop=stop,
+        watch=watch,
+        checkpoint=dressed if target else None,
+        resume=earlier.state if earlier else None,
+        method=problem.options.method,
+        lr=problem.options.lr,
+    )
+    result = dressed(_measured(problem, result))
+    if log:
+        results.write_json(result.history, log)
+    return result
+
+
+_own = [p for p in inspect.signature(stylise).parameters.values() if p.kind is not p.VAR_KEYWORD]
+_options = [
+    inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in fields(Options)
+]
+stylise.__signature__ = inspect.Signature(_own + _options, return_annotation=Result)  # type: ignore[attr-defined]
+
+
+def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequence[Picture]) -> Path:
+    """Where to save; never over one of the pictures that are read."""
+    target = images.writable(out)
+    styles = style if isinstance(style, list | tuple) else [style]
+    for picture in (content, *styles):
+        if isinstance(picture, str | os.PathLike) and target.exists() and Path(picture).exists() and target.samefile(picture):
+            raise ValueError(f"{target} is one of the pictures to read; give another name to save under")
+    return target
+
+
+def _earlier(target: Path, card: dict[str, Any]) -> Result:
+    """The saved run to go on from; refuses one with other settings."""
+    if not target.exists():
+        raise FileNotFoundError(f"there is no unfinished run {target} to go on from; start it without --resume")
+    return Result.load(target, expect=card["settings"])
+
+
+def run_card(problem: Problem) -> dict[str, Any]:
+    """All that is needed to make the picture again."""
+    o, net = problem.options, problem.exact
+    plain = {f.name: getattr(o, f.name) for f in fields(o) if f.name not in ("weights", "device", "dtype", "init")}
+    plain["init"] = o.init if o.init in INITS else identity(o.init)
+    plain |= {"dtype": str(problem.net.weight.dtype).removeprefix("torch."), "device": problem.content.device.type}
+    return {
+        "settings": plain | problem.sources | {"weights_sha256": net.sha256},
+        "seed": o.seed,
+        "backbone": net.name,
+        "weights_sha256": net.sha256,
+        "kappa": problem.scales[-1].kappa,
+        "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
+        "versions": results.versions(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _head(problem: Problem, setup: float) -> dict[str, Any]:
+    """What a history says before its steps: whose network, in which units, how long the setting up took."""
+    net = problem.exact
+    head = {"backbone": net.name, "weights_sha256": net.sha256, "kappa": problem.scales[-1].kappa}
+    return head | {"setup_seconds": setup}
+
+
+@torch.no_grad()
+def _measured(problem: Problem, result: Result) -> Result:
+    """The result with its losses measured in float32 on the 8-bit pixels that are saved, and its colours put back."""
+    stage = problem.stages()[-1]
+    terms = stage.terms(stage.steps) if callable(stage.terms) else stage.terms
+    losses = evaluate(problem.exact, result.image.mul(255).round().div(255), terms)
+    final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
+    image = result.image
+    if problem.options.keep_colour == "luminance":
+        image = images.with_luminance_of(image, images.resize(problem.photograph, stage.size))
+    return dataclasses.replace(result, image=image, history=result.history | {"final": final})

@@ -1,0 +1,160 @@
+"""`backbone(name)`: a network with its weights, from this project, from a file, or downloaded once and kept.
+
+The classroom backbone ships with the project. The real networks take torchvision's ImageNet weights: a file of the reader's
+first, then what was kept before, then torch hub's cache, then one download. Nothing is ever unpickled.
+"""
+
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nstutils import fetch, images
+from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG_CONVS, FeatureExtractor, squeezenet, vgg
+from nstutils.settings import BACKBONES, settings
+
+State = dict[str, Tensor]
+GO_ON = "the classroom backbone needs no download: use backbone 'classroom' to go on without it"
+
+
+def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.PathLike[str] | None = None) -> FeatureExtractor:
+    """The network `name` with its weights, frozen; `weights` is a file (.safetensors or torchvision's .pth) to take instead."""
+    if name not in BACKBONES:
+        raise ValueError(f"there is no backbone {name!r}; choose from {', '.join(BACKBONES)}")
+    if name == "random-vgg19":
+        if weights is not None:
+            raise ValueError(f"random-vgg19 takes no weights file, but {os.fspath(weights)!r} was given; use backbone 'vgg19'")
+        return FeatureExtractor(_random(vgg(pool=pool)), name=name, sha256="random, seed 0")
+    chosen = settings()
+    if weights is None and chosen.weights and chosen.backbone == name:
+        weights = chosen.weights
+    state, header = read(Path(weights).expanduser()) if weights else _find(name)
+    return build(name, state, header, pool)
+
+
+def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
+    """A network of the plan `name` with the weights of `state`; refuses weights of another network."""
+    if name in VGG_CONVS or name == "classroom":
+        widths = [len(state[f"conv{block}_1.weight"]) for block in range(1, 6) if f"conv{block}_1.weight" in state]
+        net = vgg(widths if len(widths) == 5 else (64, 128, 256, 512, 512), VGG_CONVS.get(name, VGG_CONVS["vgg19"]), pool)
+    else:
+        net = squeezenet(pool)
+    if any(key.startswith("features.") for key in state):
+        state = renamed(state, net)
+        if name in VGG_CONVS:
+            net = vgg(convs=VGG_CONVS[name], pool=pool)
+    wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    if wanted != found:
+        odd = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))[0]
+        raise ValueError(
+            f"these weights are not of {name}: {odd} has shape {found.get(odd, 'none')}, wanted {wanted.get(odd, 'none')}; "
+            f"give the file that belongs to {name}, or another backbone"
+        )
+    net.load_state_dict({key: value.float() for key, value in state.items()})
+    mean, std = (json.loads(header[key]) if key in header else v for key, v in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)))
+    return FeatureExtractor(net, name=name, sha256=header["sha256"], mean=mean, std=std)
+
+
+def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> State:
+    """torchvision's `features.k.…` under this project's layer names; the classifier is dropped."""
+    names = [name for name, _ in net.named_children()]
+    result = {}
+    for key, value in state.items():
+        part, _, rest = key.partition(".")
+        if part == "features":
+            number, _, rest = rest.partition(".")
+            result[f"{names[int(number)] if number.isdigit() and int(number) < len(names) else number}.{rest}"] = value
+    return result
+
+
+def read(path: Path) -> tuple[State, dict[str, str]]:
+    """The tensors of a weights file and its header (with the file's sha256); no code in it is ever run."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {os.fspath(path)!r}; give the path of a .safetensors or .pth file")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                header = dict(file.metadata() or {})
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        else:
+            header, state = {}, torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is not a plain weights file (it holds code or is damaged); give a .safetensors or a "
+                         "state dict saved by torch") from error  # fmt: skip
+    except (SafetensorError, RuntimeError, EOFError, BadZipFile, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:80]
+        raise ValueError(f"{path} is damaged or not a weights file ({reason}); download it again") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds something else than weights; give a state dict of tensors")
+    return state, {"sha256": fetch.sha256(path)} | header
+
+
+def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
+    """Write a network's weights as safetensors, with its name, normalisation and `header`."""
+    header = {"network": extractor.name, "mean": json.dumps(extractor.mean), "std": json.dumps(extractor.std)} | header
+    with images.atomic(path) as part:
+        save_file({key: value.contiguous() for key, value in extractor.net.state_dict().items()}, part, header)
+
+
+def _find(name: str) -> tuple[State, dict[str, str]]:
+    """The weights of `name` from this project, from what was kept, from torch hub's cache, or downloaded and kept."""
+    shipped = images.data_folder() / "weights" / f"{name}.safetensors"
+    kept = settings().cache / f"{name}-features.safetensors"
+    for path in (kept, shipped):
+        if path.is_file():
+            return read(path)
+    if name == "classroom":
+        raise FileNotFoundError(f"{shipped} is missing; get the project's data folder again")
+    return keep(name)
+
+
+def keep(
+    name: str, *, sources: Mapping[str, fetch.Source] | None = None, progress: bool = True
+) -> tuple[State, dict[str, str]]:
+    """Take torchvision's weights of `name` (torch hub's cache first, else one download) and keep the features alone."""
+    source = (sources or fetch.WEIGHTS)[name]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / source.file
+    if not (path.is_file() and fetch.sha256(path).startswith(source.sha256)):
+        try:
+            path = fetch.fetch(name, sources=sources, progress=progress)
+        except OSError as error:
+            raise OSError(f"{error}; {GO_ON}") from error
+    state, header = read(path)
+    net = squeezenet() if name == "squeezenet" else vgg(convs=VGG_CONVS[name])
+    state = renamed(state, net)
+    extractor = build(name, state, header)
+    kept = settings().cache / f"{name}-features.safetensors"
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save(extractor, kept, sha256=header["sha256"], source=source.url)
+    except OSError:
+        return state, header  # a read-only cache: it works all the same, only slower the next time
+    if path.parent == settings().cache:
+        path.unlink()
+    return state, header
+
+
+def _random(net: nn.Sequential) -> nn.Sequential:
+    """He's random weights from a fixed seed."""
+    generator = torch.Generator().manual_seed(0)
+    for module in net:
+        if isinstance(module, nn.Conv2d):
+            fan = module.in_channels * 9
+            module.weight.data = torch.randn(module.weight.shape, generator=generator) * (2 / fan) ** 0.5
+            module.bias.data.zero_()  # type: ignore[union-attr]
+    return net
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """What the header of a weights file says."""
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})

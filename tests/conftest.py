@@ -1,0 +1,66 @@
+"""Shared by all tests: no network, no reader's settings, a toy network, small pictures."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nstutils.backbones import FeatureExtractor
+from nstutils.images import save
+
+REAL_CONNECT = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reaches the network (loopback is allowed) or sees the reader's settings and cache."""
+
+    def connect(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise ConnectionRefusedError("tests have no network")
+        REAL_CONNECT(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for name in ("NSTUTILS_PRESET", "NSTUTILS_BACKBONE", "NSTUTILS_WEIGHTS", "NSTUTILS_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NSTUTILS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+class Counting(FeatureExtractor):
+    """A network that counts its passes."""
+
+    passes = 0
+
+    def forward(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:  # type: ignore[override]
+        self.passes += 1
+        return super().forward(image, layers)
+
+
+@pytest.fixture
+def toy() -> Counting:
+    """Four layers in float64 with in-place ReLUs, as torchvision builds them: conv1_1, relu1_1, pool1, conv2_1, relu2_1."""
+    generator = torch.Generator().manual_seed(0)
+    net = nn.Sequential()
+    net.add_module("conv1_1", nn.Conv2d(3, 6, 3, padding=1))
+    net.add_module("relu1_1", nn.ReLU(inplace=True))
+    net.add_module("pool1", nn.AvgPool2d(2))
+    net.add_module("conv2_1", nn.Conv2d(6, 8, 3, padding=1))
+    net.add_module("relu2_1", nn.ReLU(inplace=True))
+    for parameter in net.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
+    return Counting(net.double(), name="toy", sha256="toy")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Two small picture files, 48 x 32 and 40 x 40."""
+    generator = torch.Generator().manual_seed(1)
+    paths = []
+    for name, size in (("content.png", (32, 48)), ("style.png", (40, 40))):
+        small = torch.rand((1, 3, 5, 5), generator=generator)
+        paths.append(str(save(nn.functional.interpolate(small, size, mode="bilinear"), tmp_path / name)))
+    yield paths[0], paths[1]

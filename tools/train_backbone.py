@@ -1,0 +1,306 @@
+"""Train a small backbone on a folder (or zip) of photographs: `python tools/train_backbone.py PHOTOS ... -o FILE`.
+
+Two tasks share the network: naming the class of the labelled photographs (class folders) and telling every photograph from
+all others under strong crops (instance discrimination). Linear read-outs (1x1 convolution and pixel shuffle) of low layers
+must give the crop back, with its finest band weighted up, so that no direction of a patch goes unseen. Batch norm is used
+while training and folded into the convolutions afterwards; filters are then scaled to mean activation 1 (Gatys).
+
+A checkpoint is written every few minutes, and the same command goes on from it. The learning rate is constant but for a short
+warm-up and a last quarter that falls to zero.
+"""
+
+import argparse
+import copy
+import io
+import json
+import math
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nstutils.backbones import FeatureExtractor, Fire, rescaled, squeezenet, vgg
+
+READ = {"vgg": {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, "squeezenet": {"relu1": 2, "fire2": 4, "fire3": 4}}
+LONGEST = 320  # photographs are kept in memory, no longer than this on the short side
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photographs in memory; `label` is -1 where the class is not known; `held` marks every tenth labelled one."""
+
+    pictures: list[Image.Image]
+    label: Tensor
+    held: Tensor
+    classes: list[str]
+
+
+def read_photos(sources: list[Path]) -> Photos:
+    """Every image below the folders or inside the zip files; a folder holding images is a class."""
+    pictures, classes = [], []
+    for source in sources:
+        for name, data in _files(source):
+            picture = Image.open(io.BytesIO(data)).convert("RGB")
+            picture.thumbnail([round(LONGEST * side / min(picture.size)) for side in picture.size])
+            pictures.append(picture)
+            parent = Path(name).parent.name
+            classes.append("" if parent.startswith("BACKGROUND") else parent)
+    names = sorted(set(classes) - {""})
+    label = torch.tensor([names.index(c) if c else -1 for c in classes])
+    seen: dict[str, int] = {}
+    held = []
+    for c in classes:
+        seen[c] = seen.get(c, 0) + 1
+        held.append(bool(c) and seen[c] % 10 == 0)
+    return Photos(pictures, label, torch.tensor(held), names)
+
+
+def _files(source: Path):
+    suffixes = (".jpg", ".jpeg", ".png")
+    if source.suffix == ".zip":
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if name.lower().endswith(suffixes):
+                    yield name, archive.read(name)
+    else:
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() in suffixes:
+                yield str(path.relative_to(source)), path.read_bytes()
+
+
+def crops(photos: Photos, indices: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
+    """Random square crops, mirrored half the time, shrunk up to 2.5 times but never enlarged where that can be helped."""
+    batch = np.empty((len(indices), size, size, 3), np.uint8)
+    for row, index in enumerate(indices):
+        picture = photos.pictures[index]
+        width, height = picture.size
+        side = math.exp(rng.uniform(math.log(min(size, width, height)), math.log(max(size, min(width, height, 2.5 * size)))))
+        side = min(side, width, height)
+        left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        if side < size * 1.05 and side > size * 0.95:  # as sharp as the photograph
+            left, top, side = int(left), int(top), min(size, width, height)
+        crop = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+        batch[row] = np.asarray(crop)
+    batch = np.where(rng.random((len(indices), 1, 1, 1)) < 0.5, batch[:, :, ::-1], batch)
+    return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float().div_(255)
+
+
+class Trainee(nn.Module):
+    """The network with batch norm, its read-outs and its two heads."""
+
+    def __init__(self, family: str, widths: tuple[int, ...], classes: int, photographs: int):
+        super().__init__()
+        self.plain = vgg(widths) if family == "vgg" else squeezenet()
+        self.read = READ[family]
+        self.net = with_norm(self.plain)
+        width = 512 if family == "squeezenet" else widths[-1]
+        self.outs = nn.ModuleDict()
+        for name, stride in self.read.items():
+            channels = _channels(self.plain, name)
+            self.outs[name] = nn.Sequential(nn.Conv2d(channels, 3 * stride**2, 1), nn.PixelShuffle(stride))
+        self.classes = nn.Linear(width, classes)
+        self.photographs = nn.Linear(width, photographs, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        outs = []
+        for name, module in self.net.named_children():
+            x = module(x)
+            if name in self.read:
+                outs.append(self.outs[name](x))
+        pooled = x.mean((2, 3)).float()
+        similarity = F.linear(F.normalize(pooled), F.normalize(self.photographs.weight))
+        return self.classes(pooled), 12 * similarity, outs
+
+
+def _channels(net: nn.Sequential, name: str) -> int:
+    channels = 0
+    for child, module in net.named_children():
+        if isinstance(module, nn.Conv2d):
+            channels = module.out_channels
+        elif isinstance(module, Fire):
+            channels = 2 * module.expand3x3.out_channels
+        if child == name:
+            return channels
+    raise KeyError(name)
+
+
+def with_norm(net: nn.Sequential) -> nn.Sequential:
+    """A copy whose convolutions are each followed by batch norm (inside, so that names stay)."""
+    net = copy.deepcopy(net)
+    for _, module in list(net.named_modules()):
+        for child, part in list(module.named_children()):
+            if isinstance(part, nn.Conv2d) and not isinstance(module, Normed):
+                module.add_module(child, Normed(part))
+            if isinstance(part, nn.ReLU):
+                part.inplace = True
+    return net
+
+
+class Normed(nn.Sequential):
+    """A convolution with batch norm."""
+
+    def __init__(self, conv: nn.Conv2d):
+        plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=False)
+        nn.init.kaiming_normal_(plain.weight, nonlinearity="relu")
+        super().__init__(plain, nn.BatchNorm2d(conv.out_channels))
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution that does the same."""
+        conv, norm = self
+        factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+        return conv.weight * factor.view(-1, 1, 1, 1), norm.bias - norm.running_mean * factor
+
+
+def folded(trainee: Trainee) -> nn.Sequential:
+    """The plain network with the batch norm folded in."""
+    plain = copy.deepcopy(trainee.plain)
+    normed = dict(trainee.net.named_modules())
+    for name, module in plain.named_modules():
+        if isinstance(module, nn.Conv2d):
+            weight, bias = normed[name].folded()
+            module.weight.data, module.bias.data = weight.detach().clone(), bias.detach().clone()
+    return plain
+
+
+def fine_band(x: Tensor) -> Tensor:
+    """What a 3x3 blur takes away: the finest band of the picture."""
+    return x - F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+
+
+def loss_of(trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args) -> tuple[Tensor, dict[str, float]]:
+    """The sum that is minimised, and its parts for the log."""
+    mean, std = x.new_tensor(args.mean).view(1, 3, 1, 1), x.new_tensor(args.std).view(1, 3, 1, 1)
+    x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        classes, photographs, outs = trainee(x)
+    known = label >= 0
+    naming = F.cross_entropy(classes[known].float(), label[known]) if known.any() else classes.sum() * 0
+    telling = F.cross_entropy(photographs.float(), index)
+    sharp = fine_band(x)
+    plain = sum(F.mse_loss(out.float(), x) for out in outs)
+    fine = sum(F.mse_loss(fine_band(out.float()), sharp) for out in outs) / sharp.square().mean()
+    total = naming + args.instance * telling + args.readout * (plain + args.fine * fine)
+    return total, {"class": naming.item(), "photo": telling.item(), "read": plain.item(), "fine": fine.item()}
+
+
+@torch.no_grad()
+def accuracy(trainee: Trainee, photos: Photos, args) -> float:
+    """Share of the held-out labelled photographs named right, from one central crop."""
+    trainee.eval()
+    indices = torch.nonzero(photos.held).flatten().tolist()
+    mean, std = torch.tensor(args.mean).view(1, 3, 1, 1), torch.tensor(args.std).view(1, 3, 1, 1)
+    right = 0
+    for start in range(0, len(indices), 64):
+        rows = indices[start : start + 64]
+        batch = []
+        for index in rows:
+            picture = photos.pictures[index]
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            crop = picture.resize((96, 96), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+            batch.append(torch.from_numpy(np.asarray(crop).copy()).permute(2, 0, 1).float() / 255)
+        with torch.autocast("cpu", torch.bfloat16):
+            classes = trainee((torch.stack(batch) - mean) / std)[0]
+        right += int((classes.argmax(1) == photos.label[rows]).sum())
+    trainee.train()
+    return right / max(1, len(indices))
+
+
+def rate(step: int, steps: int, peak: float) -> float:
+    """Warm-up, constant, and a last quarter that falls to zero."""
+    return peak * min(1, step / 300, (steps - step) / (0.25 * steps))
+
+
+def save(trainee: Trainee, photos: Photos, args, facts: dict) -> None:
+    """Fold, scale to mean activation 1 over 200 photographs, and write float16 weights with their facts."""
+    from safetensors.torch import save_file
+
+    extractor = FeatureExtractor(folded(trainee), name=args.network, mean=args.mean, std=args.std)
+    rng = np.random.default_rng(1)
+    rows = rng.choice(len(photos.pictures), 200, replace=False)
+    extractor = rescaled(extractor, [crops(photos, rows[k : k + 50], 96, rng) for k in range(0, 200, 50)])
+    state = {k: v.to(torch.float16).contiguous() for k, v in extractor.net.state_dict().items()}
+    header = {"network": args.network, "widths": ",".join(map(str, args.widths)), "mean": json.dumps(args.mean)}
+    header |= {"std": json.dumps(args.std), "facts": json.dumps(facts)}
+    save_file(state, args.out, header)
+
+
+def parse() -> argparse.Namespace:
+    """Every setting of a training, with its default."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", nargs="+", type=Path, help="folders or zip files of images")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="weights to write (.safetensors)")
+    parser.add_argument("--network", choices=("vgg", "squeezenet"), default="vgg")
+    parser.add_argument("--widths", default="32,64,96,128,128", help="filters of the five blocks of the vgg plan")
+    parser.add_argument("--steps", type=int, default=16000)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--size", type=int, default=48, help="side of the crops; the last quarter uses 4/3 of it")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
+    parser.add_argument("--readout", type=float, default=1.0, help="weight of giving the crop back")
+    parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among the read-outs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
+    args = parser.parse_args()
+    args.widths = tuple(int(w) for w in args.widths.split(","))
+    args.mean, args.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    return args
+
+
+def main() -> None:
+    args = parse()
+    torch.manual_seed(args.seed)
+    photos = read_photos(args.photos)
+    usable = torch.nonzero(~photos.held).flatten().numpy()
+    print(f"{len(photos.pictures)} photographs, {len(photos.classes)} classes, {int(photos.held.sum())} held out", flush=True)
+    trainee = Trainee(args.network, args.widths, max(1, len(photos.classes)), len(photos.pictures))
+    trainee = trainee.to(memory_format=torch.channels_last)
+    decay = [p for p in trainee.parameters() if p.ndim > 1]
+    rest = [p for p in trainee.parameters() if p.ndim <= 1]
+    groups = [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=args.lr, fused=True)
+    checkpoint = args.out.with_suffix(".checkpoint.pt")
+    step, seconds = 0, 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        trainee.load_state_dict(saved["trainee"])
+        optimiser.load_state_dict(saved["optimiser"])
+        step, seconds = saved["step"], saved["seconds"]
+        print(f"going on from step {step}", flush=True)
+    run = torch.compile(trainee) if args.compile else trainee
+    last = begin = time.perf_counter()
+    while step < args.steps:
+        rng = np.random.default_rng([args.seed, step])
+        indices = rng.choice(usable, args.batch)
+        size = args.size if step < 0.75 * args.steps else args.size * 4 // 3
+        for group in optimiser.param_groups:
+            group["lr"] = rate(step + 1, args.steps, args.lr)
+        total, parts = loss_of(run, crops(photos, indices, size, rng), photos.label[indices], torch.from_numpy(indices), args)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(trainee.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        if step % 100 == 0:
+            log = " ".join(f"{k} {v:.3f}" for k, v in parts.items())
+            print(f"step {step} {log} {100 * args.batch / (time.perf_counter() - last):.0f} crops/s", flush=True)
+            last = time.perf_counter()
+        if step % 1000 == 0 or step == args.steps:
+            spent = seconds + time.perf_counter() - begin
+            state = {"trainee": trainee.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent}
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+            facts = {"steps": step, "crops": step * args.batch, "seconds": round(spent), "seed": args.seed}
+            facts["accuracy"] = round(accuracy(trainee, photos, args), 4)
+            save(trainee, photos, args, facts)
+            print(facts, flush=True)
+
+
+if __name__ == "__main__":
+    main()
