@@ -142,11 +142,13 @@ class FeatureExtractor(nn.Module):
         self.check(layers, image)
         x = self.prepared(image)
         found: dict[str, Tensor] = {}
+        shown = True  # whether x is the picture's or somebody else's to read, so that it must not be overwritten
         for name, module in self.net.named_children():
             if len(found) == len(set(layers)):
                 break
-            x = module(x)
-            if name in layers:
+            x = x.relu_() if isinstance(module, nn.ReLU) and not shown else module(x)
+            shown = name in layers
+            if shown:
                 found[name] = x
         return {layer: found[layer] for layer in layers}
 

@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with wrong use told in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +38,10 @@ def parser() -> argparse.ArgumentParser:
     get.set_defaults(run=run_fetch)
     doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
     doctor.add_argument(
-        "--layers", metavar="BACKBONE", choices=BACKBONES, help=f"show a network's layers: {', '.join(BACKBONES)}"
+        "--layers",
+        metavar="BACKBONE",
+        choices=BACKBONES,
+        help=f"a network's layers instead: {', '.join(BACKBONES)} (default: none)",
     )
     doctor.set_defaults(run=run_doctor)
     return top
@@ -68,7 +72,7 @@ def _stylise(command: argparse.ArgumentParser) -> None:
 
 
 def _help(name: str, text: str, default: Any) -> str:
-    if "default:" in text or name == "weights":
+    if "default:" in text:
         return text
     given = {"preset": "quick", "backbone": "classroom", "layer_weights": "1 / number of layers", "style_weights": "equal"}
     shown = given.get(name, "none" if default is None else "no" if default is False else default)
@@ -78,7 +82,7 @@ def _help(name: str, text: str, default: Any) -> str:
 def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
     """What turns the text of an option into its value, with an error that says what was wanted."""
     if item.name in LISTS:
-        return lambda text: [part.strip() for part in text.split(",")]
+        return layers
     if item.name in NUMBERS:
         return numbers
     if item.name == "layer_weights":
@@ -107,6 +111,14 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
+def layers(text: str) -> list[str]:
+    """Names with commas between them."""
+    names = [part.strip() for part in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} leaves a name empty")
+    return names
+
+
 def numbers(text: str) -> list[float]:
     """Numbers with commas between them."""
     return [number(part) for part in text.split(",")]
@@ -116,6 +128,8 @@ def schedule(text: str) -> Any:
     """Numbers with commas, or several such lists, each after the step it begins at: 1,1;251:.2,1."""
     parts = [part.rpartition(":") for part in text.split(";")]
     table = {whole(step) if step else 1: numbers(values) for step, _, values in parts}
+    if len(table) < len(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} begins at one step twice")
     return table if len(parts) > 1 or parts[0][0] else table[1]
 
 
@@ -124,10 +138,14 @@ def run_stylise(args: argparse.Namespace) -> int:
     from nstutils.stylise import stylise  # torch takes seconds to load: only where it is used
 
     known = {item.name for item in dataclasses.fields(Options)}
-    begin = time.perf_counter()
+    begin, worked = time.perf_counter(), threading.Event()
+    own = {"out": args.out, "history": args.history, "resume": args.resume, "watch": lambda _: worked.set()}
     options = {name: value for name, value in vars(args).items() if name in known}
-    result = stylise(args.content, args.style, out=args.out, history=args.history, resume=args.resume, progress=True, **options)
+    result = stylise(args.content, args.style, progress=True, **own, **options)
     done, wanted = len(result.history["steps"]), result.card["settings"]["steps"]
+    if not worked.is_set():
+        print(f"{args.out} is finished already ({done} steps): nothing was left to do")
+        return 0
     if result.finished:
         final = result.history["final"]
         print(f"{args.out}: {done} steps, {time.perf_counter() - begin:.1f} s, {result.card['backbone']} "
@@ -145,7 +163,9 @@ def run_fetch(args: argparse.Namespace) -> int:
         if name in fetch.WEIGHTS:
             from nstutils import weights
 
-            print(f"{name}: {weights.keep(name)}")
+            if not weights.here(name):
+                weights.keep(name)
+            print(f"{name}: {weights.here(name) or 'in the cache of torch hub'}")
         else:
             print(f"{name}: {fetch.fetch(name, progress=True)}")
     return 0
@@ -163,14 +183,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error that can be understood is told in one sentence."""
     args = parser().parse_args(arguments)
     try:
-        return args.run(args)
+        status: int = args.run(args)
+        sys.stdout.flush()  # so that a reader who went away shows here
+        return status
     except KeyboardInterrupt:
         print(f"nstutils {args.command}: stopped before anything was done", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError, ArithmeticError, MemoryError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         sentence = " ".join(str(error).split())
         print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(
+            error
+        ):  # torch has no error of its own for it; any other is a mistake in this package
+            raise
+        print(f"nstutils {args.command}: there is not enough memory for this; choose a smaller size", file=sys.stderr)
+        return 1

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 import torch
@@ -15,6 +15,14 @@ from nstutils.weights import backbone
 PACKAGES = ("torch", "torchvision", "jupyterlab", "matplotlib", "ipywidgets", "pillow", "nbval", "nbgrader", "numpy")
 
 
+def installed(name: str) -> str:
+    """The version of a package, or that it is missing."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing (make start installs it)"
+
+
 def report() -> str:
     """The whole report, one fact a line."""
     chosen = settings()
@@ -24,7 +32,7 @@ def report() -> str:
     missing = [name for name in fetch.PICTURES if name not in fetched]
     lines = {
         "nstutils": f"{version('nstutils')}, Python {platform.python_version()}",
-        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "packages": ", ".join(f"{name} {installed(name)}" for name in PACKAGES),
         "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
         "memory": f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GB free",
         "computing": devices.reasons(),

@@ -83,21 +83,27 @@ def names(what: str) -> list[str]:
     """The downloads that `what` stands for: 'pictures' is all pictures, any other name itself."""
     if what == "pictures":
         return list(PICTURES)
-    if what not in {**PICTURES, **WEIGHTS}:
-        raise ValueError(f"{what!r} cannot be fetched; choose from pictures, {', '.join([*WEIGHTS, *PICTURES])}")
+    _source(what, None)
     return [what]
+
+
+def _source(name: str, sources: Mapping[str, Source] | None) -> Source:
+    sources = sources or {**WEIGHTS, **PICTURES}
+    if name not in sources:
+        raise ValueError(f"{name!r} cannot be fetched; choose from pictures, {', '.join(sources)}")
+    return sources[name]
 
 
 def cached(name: str, sources: Mapping[str, Source] | None = None) -> Path | None:
     """The file in the cache if it is there and whole, else None."""
-    source = (sources or {**PICTURES, **WEIGHTS})[name]
+    source = _source(name, sources)
     path = settings().cache / source.file
     return path if path.is_file() and sha256(path).startswith(source.sha256) else None
 
 
 def fetch(name: str, *, sources: Mapping[str, Source] | None = None, progress: bool = False, timeout: float = 30) -> Path:
     """The path of the downloaded file `name`; downloads it (mirror first) unless the cache has it."""
-    source = (sources or {**PICTURES, **WEIGHTS})[name]
+    source = _source(name, sources)
     here = cached(name, sources)
     if here:
         return here
@@ -116,33 +122,35 @@ def fetch(name: str, *, sources: Mapping[str, Source] | None = None, progress: b
         raise OSError(f"{name} cannot be kept in {cache} ({error.strerror or error}); set NSTUTILS_CACHE to a folder "
                       "with room that you may write to") from error  # fmt: skip
     raise ConnectionError(
-        f"{name} ({source.about}) could not be downloaded: {'; '.join(problems)}. Try again with a network, or put the file "
-        f"{source.file} into {cache} yourself"
+        f"{name} ({source.about}) could not be downloaded: {'; '.join(problems)}; try again with a network, or put the "
+        f"file {source.file} into {cache} yourself"
     )
 
 
 def _places(source: Source) -> list[str]:
-    mirror = settings().mirror
+    mirror = os.path.expanduser(settings().mirror or "")
     return ([f"{mirror.rstrip('/')}/{source.file}"] if mirror else []) + [source.url]
 
 
 def _download(place: str, target: Path, source: Source, progress: bool, timeout: float) -> tuple[Path | None, str]:
     """One attempt: the file, or why there is none."""
-    target.unlink(missing_ok=True)
     if "://" not in place:
         if not Path(place).is_file():
             return None, f"{place} does not exist"
+        if not os.access(place, os.R_OK):
+            return None, f"{place} may not be read"
         shutil.copyfile(place, target)
     else:
-        downloader = pooch.HTTPDownloader(progressbar=progress, timeout=timeout)
         try:
-            downloader(place, str(target), None)
+            pooch.HTTPDownloader(progressbar=progress, timeout=timeout, chunk_size=2**16)(place, str(target), None)
         except requests.HTTPError as error:
             return None, f"{place} answered {error.response.status_code}"
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            cut = target.exists() and target.stat().st_size > 0
-            return None, f"{place} {'broke off' if cut else 'cannot be reached'} ({type(error).__name__})"
-        except (requests.Timeout, requests.RequestException) as error:
+        except requests.exceptions.ChunkedEncodingError:
+            return None, f"{place} broke off"
+        except (requests.ConnectionError, requests.Timeout) as error:
+            began = target.exists() and target.stat().st_size > 0
+            return None, f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
+        except requests.RequestException as error:
             return None, f"{place} failed ({type(error).__name__})"
     found = sha256(target)
     if not found.startswith(source.sha256):

@@ -43,9 +43,11 @@ def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: 
     net.check(layers, mask)
     guides = {}
     for layer in layers:
-        inner = mask if mode == "simple" else _eroded(mask, rows[layer].receptive_field // 4)
-        size = (rows[layer].size(mask.shape[-2]), rows[layer].size(mask.shape[-1]))
-        guide = F.adaptive_avg_pool2d(inner, size)
+        row = rows[layer]
+        inner = mask if mode == "simple" else _eroded(mask, row.receptive_field // 4)
+        height, width = row.size(mask.shape[-2]), row.size(mask.shape[-1])
+        covered = inner[..., : height * row.stride, : width * row.stride]  # pooling drops the last pixels of odd sizes
+        guide = F.adaptive_avg_pool2d(covered, (height, width))
         energy = guide.square().sum()
         if not energy > 0:
             inside = int((mask > 0.5).sum())

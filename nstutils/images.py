@@ -3,9 +3,12 @@
 Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W.
 """
 
+import io
 import os
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from torch.nn import functional as F
 from nstutils import fetch
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
 PHOTOGRAPHS = {  # ship inside scikit-image
     "astronaut": "astronaut.png",
     "chelsea": "chelsea.png",
@@ -48,8 +52,8 @@ def shipped() -> dict[str, Path]:
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
     """The file behind a path or the name of a known picture; says what to do where there is none."""
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(name_or_path))
+    if os.path.isfile(path):
         return path
     name = os.fspath(name_or_path)
     pictures = shipped()
@@ -64,7 +68,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
             f"the picture {name!r} is not on this computer yet; run `nstutils fetch {name}` with a network, "
             f"or take the shipped picture {other!r} instead"
         )
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
     raise FileNotFoundError(
         f"there is no picture {name!r}; give the path of a picture file or one of the names "
@@ -80,15 +84,20 @@ def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tenso
     """
     path = find(name_or_path)
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            array = _rgb(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                array = _rgb(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture that can be read; give a PNG, JPEG, TIFF, WebP or GIF file") from error
-    except Image.DecompressionBombError as error:
+        wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
+        raise ValueError(f"{path} is not a picture that can be read; {wanted}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path} has too many pixels to be read safely; scale it down first") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({str(error).strip('.')}); replace the file") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise all sorts on damaged files
+        raise ValueError(f"{path} is damaged or cannot be read ({reason(error)}); replace the file") from error
     image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
     return image if size is None else resize(image, size)
 
@@ -96,15 +105,24 @@ def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tenso
 def _rgb(picture: Image.Image) -> np.ndarray:
     """Height x width x 3 in [0, 1], whatever the file's mode."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float32)
-        top = 65535.0 if picture.mode != "F" and values.max(initial=0) > 255 else 255.0
-        top = 1.0 if picture.mode == "F" and values.max(initial=0) <= 1 else top
-        return np.repeat(np.clip(values / top, 0, 1)[..., None], 3, axis=2)
+        values = np.asarray(picture)
+        values = values.astype(np.uint32) if picture.mode == "I" else values
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinity")
+        return np.repeat(np.clip(values.astype(np.float32) / _white(picture.mode, values), 0, 1)[..., None], 3, axis=2)
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         picture = Image.alpha_composite(white, layered)
     return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+
+
+def _white(mode: str, values: np.ndarray) -> float:
+    """The value that means white: fixed for 16 bits, else the smallest usual one that none of `values` exceeds."""
+    if mode.startswith("I;16"):
+        return 65535
+    usual = ((1,) if mode == "F" else ()) + (255, 65535, 2**32 - 1)
+    return next(white for white in (*usual, values.max()) if values.max(initial=0) <= white)
 
 
 def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
@@ -147,18 +165,27 @@ def stripes(size: tuple[int, int], period: int = 16) -> Tensor:
 def save(image: Tensor, path: str | os.PathLike[str]) -> Path:
     """Write a picture as PNG, JPEG, TIFF or WebP by its extension; the file appears whole or not at all."""
     path = writable(path)
-    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}.get(FORMATS[path.suffix.lower()], {})
-    with atomic(path) as part:
-        to_pil(image).save(part, FORMATS[path.suffix.lower()], **options)
+    write(encoded(image, path.suffix), path)
     return path
+
+
+def encoded(image: Tensor, suffix: str) -> bytes:
+    """The bytes of a picture file whose name ends in `suffix`."""
+    picture, kind, file = to_pil(image), FORMATS[suffix.lower()], io.BytesIO()
+    try:
+        picture.save(file, kind, **QUALITY.get(kind, {}))
+    except (OSError, ValueError) as error:
+        size = f"{picture.width} x {picture.height} pixels"
+        raise ValueError(f"{size} cannot be written as {kind} ({reason(error)}); make it smaller or take PNG") from error
+    return file.getvalue()
 
 
 def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMATS)) -> Path:
     """`path` if a file can be written there, with one of `suffixes`; else an error that says what is wrong."""
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in one of {', '.join(suffixes)}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,32 +196,46 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
     return path
 
 
-class atomic:
+@contextmanager
+def atomic(path: Path) -> Iterator[str]:
     """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> str:
-        handle, self.part = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
+    part = ""
+    try:
+        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         os.close(handle)
-        return self.part
+        yield part
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(part, 0o666 & ~mask)
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error
+    finally:
+        if part:
+            Path(part).unlink(missing_ok=True)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(self.part, 0o666 & ~mask)
-            os.replace(self.part, self.path)
-        else:
-            os.unlink(self.part)
+
+def write(data: bytes, path: Path) -> None:
+    """Write a file, whole or not at all."""
+    with atomic(path) as part:
+        Path(part).write_bytes(data)
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, to be put in brackets: one line without a full stop."""
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join(said.split()).rstrip(".").replace(". ", ", ")
 
 
 def to_pil(image: Tensor) -> Image.Image:
     """The picture (1 x 3 x H x W or 3 x H x W) as a Pillow image; values outside [0, 1] are clipped."""
     if image.ndim == 4 and image.shape[0] != 1:
         raise ValueError(f"this is a batch of {image.shape[0]} pictures; choose one of them, for instance image[:1]")
-    pixels = image.detach().reshape(image.shape[-3:]).clamp(0, 1).mul(255).round().byte()
+    if image.shape[-3:-2] != (3,) or image.ndim > 4:
+        raise ValueError(f"this is a tensor {tuple(image.shape)}, wanted 1 x 3 x height x width; reshape it")
+    if bool(image.isnan().any()):
+        raise ValueError("this picture holds NaN, which is no colour; lower the learning rate or the weights that made it")
+    pixels = image.detach().reshape(image.shape[-3:]).float().clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
@@ -214,15 +255,15 @@ def with_luminance_of(image: Tensor, colours: Tensor) -> Tensor:
 def match_colour(image: Tensor, colours: Tensor) -> Tensor:
     """`image` with mean and covariance of its colours moved to those of `colours` (Gatys 2017, by symmetric roots)."""
 
-    def statistics(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        values, vectors = torch.linalg.eigh(torch.cov(picture[0].flatten(1).double()) + 1e-6 * torch.eye(3).double())
+    def statistics(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        pixels = picture[0].flatten(1).cpu().double()  # some accelerators have no float64
+        values, vectors = torch.linalg.eigh(torch.cov(pixels, correction=0) + 1e-6 * torch.eye(3).double())
         root = vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T
-        return picture[0].flatten(1).double().mean(1, keepdim=True), root, torch.linalg.inv(root)
+        return pixels, pixels.mean(1, keepdim=True), root, torch.linalg.inv(root)
 
-    mean, _, inverse = statistics(image)
-    wanted, root, _ = statistics(colours)
-    moved = root @ inverse @ (image[0].flatten(1).double() - mean) + wanted
-    return moved.view(image.shape).to(image.dtype).clamp(0, 1)
+    pixels, mean, _, inverse = statistics(image)
+    _, wanted, root, _ = statistics(colours)
+    return (root @ inverse @ (pixels - mean) + wanted).view(image.shape).to(image).clamp(0, 1)
 
 
 def in_grey(photograph: Tensor, artworks: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -231,6 +272,6 @@ def in_grey(photograph: Tensor, artworks: Sequence[Tensor]) -> tuple[Tensor, tup
     moved = []
     for artwork in artworks:
         own = luminance(artwork)
-        spread = grey.std() / own.std().clamp(min=1e-6)
+        spread = grey.std(correction=0) / own.std(correction=0).clamp(min=1e-6)
         moved.append(((own - own.mean()) * spread + grey.mean()).clamp(0, 1).expand(-1, 3, -1, -1).contiguous())
     return grey.expand(-1, 3, -1, -1).contiguous(), tuple(moved)

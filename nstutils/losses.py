@@ -4,14 +4,16 @@ A loss is a frozen value with its target inside, called as `loss(image, activati
 of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is what an optimiser minimises.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 Activations = Mapping[str, Tensor]
+Sums = dict[str, Tensor]
+Crop = Callable[[str, Tensor], Tensor]
 
 
 class Loss(Protocol):
@@ -21,6 +23,20 @@ class Loss(Protocol):
     def layers(self) -> tuple[str, ...]: ...
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor: ...
+
+
+@runtime_checkable
+class Summed(Loss, Protocol):
+    """A loss that is a `value` of `sums` over positions: the sums of tiles add up to those of the whole picture."""
+
+    def sums(self, activations: Activations, crop: Crop) -> Sums: ...
+
+    def value(self, sums: Sums) -> Tensor: ...
+
+
+def whole(layer: str, target: Tensor) -> Tensor:
+    """A target for the whole picture, as it is; for a tile, `sums` is given a function that crops it instead."""
+    return target
 
 
 Terms = Mapping[str, tuple[float | Tensor, Loss]]
@@ -49,18 +65,28 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """
     if features.ndim != 4:
         raise ValueError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
-    features = features if features.dtype == torch.float64 else features.float()
     if guide is None:
-        return _SelfProduct.apply(features.flatten(2)) / features[0, 0].numel()
-    if guide.shape[-2:] != features.shape[-2:]:
+        return _product(features) / features[0, 0].numel()
+    return _product(features, _unit(guide))
+
+
+def _unit(guide: Tensor) -> Tensor:
+    """The guide scaled to ΣT² = 1."""
+    energy = guide.square().sum((-2, -1), keepdim=True)
+    if not bool((energy > 0).all()):
+        raise ValueError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
+    return guide / energy.sqrt()
+
+
+def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
+    """The sum over positions, (T∘F)(T∘F)ᵀ, in float32 at least."""
+    features = features if features.dtype == torch.float64 else features.float()
+    if guide is not None and guide.shape[-2:] != features.shape[-2:]:
         raise ValueError(
             f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
             "layer's size with nstutils.guidance.propagate"
         )
-    total = guide.square().sum((-2, -1), keepdim=True)
-    if not bool((total > 0).all()):
-        raise ValueError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
-    return _SelfProduct.apply((features * (guide / total.sqrt())).flatten(2))
+    return _SelfProduct.apply((features if guide is None else features * guide).flatten(2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +100,20 @@ class ContentLoss:
         return tuple(self.targets)
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        return torch.stack([self._error(activations[k], p) for k, p in self.targets.items()]).sum(0)
+        return self.value(self.sums(activations))
 
-    @staticmethod
-    def _error(found: Tensor, wanted: Tensor) -> Tensor:
-        difference = found - wanted
-        difference = difference if difference.dtype == torch.float64 else difference.float()
-        return difference.square().sum((1, 2, 3)) / 2
+    def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
+        """The error of each layer."""
+        errors = {}
+        for layer, wanted in self.targets.items():
+            difference = activations[layer] - crop(layer, wanted)
+            difference = difference if difference.dtype == torch.float64 else difference.float()
+            errors[layer] = difference.square().sum((1, 2, 3)) / 2
+        return errors
+
+    def value(self, sums: Sums) -> Tensor:
+        """All layers together."""
+        return torch.stack(list(sums.values())).sum(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +133,32 @@ class StyleLoss:
         return tuple(self.targets)
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        errors = self.by_layer(activations)
+        return self.value(self.sums(activations))
+
+    def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
+        """F Fᵀ of each layer, and its number of positions; with guides (T∘F)(T∘F)ᵀ, which needs no number."""
+        found: Sums = {}
+        for layer in self.targets:
+            features = activations[layer]
+            found[layer] = _product(features, crop(layer, _unit(self.guides[layer])) if self.guides else None)
+            if not self.guides:
+                found[f"{layer} positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
+        return found
+
+    def value(self, sums: Sums) -> Tensor:
+        """Σ w_l E_l."""
+        errors = self._errors(sums)
         weights = self.weights if self.weights is not None else [1 / len(errors)] * len(errors)
         return torch.stack([w * e for w, e in zip(weights, errors.values(), strict=True)]).sum(0)
 
     def by_layer(self, activations: Activations) -> dict[str, Tensor]:
         """E_l of each layer, one number a picture."""
+        return self._errors(self.sums(activations))
+
+    def _errors(self, sums: Sums) -> dict[str, Tensor]:
         errors = {}
         for layer, wanted in self.targets.items():
-            found = gram(activations[layer], self.guides[layer] if self.guides else None)
+            found = sums[layer] if self.guides else sums[layer] / sums[f"{layer} positions"]
             errors[layer] = (found - wanted).square().sum((1, 2)) / (4 * wanted.shape[-1] ** 2)
         return errors
 
@@ -117,7 +167,7 @@ class StyleLoss:
 class Mixture:
     """A weighted sum of losses under one name: several styles, each in its own region."""
 
-    losses: tuple[Loss, ...]
+    losses: tuple[StyleLoss, ...]
     weights: tuple[float, ...]
 
     @property
@@ -125,7 +175,18 @@ class Mixture:
         return tuple(dict.fromkeys(layer for loss in self.losses for layer in loss.layers))
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        parts = [weight * loss(image, activations) for weight, loss in zip(self.weights, self.losses, strict=True)]
+        return self.value(self.sums(activations))
+
+    def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
+        """The sums of every part, under its number."""
+        return {f"{k} {key}": v for k, loss in enumerate(self.losses) for key, v in loss.sums(activations, crop).items()}
+
+    def value(self, sums: Sums) -> Tensor:
+        """The parts weighed and added."""
+        parts = []
+        for k, (weight, loss) in enumerate(zip(self.weights, self.losses, strict=True)):
+            mine = {key.removeprefix(f"{k} "): value for key, value in sums.items() if key.startswith(f"{k} ")}
+            parts.append(weight * loss.value(mine))
         return torch.stack(parts).sum(0)
 
 

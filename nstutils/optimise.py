@@ -54,7 +54,7 @@ class _State:
     scale: Tensor  # 1 / mean |gradient| of the total at the start, one a picture
     best: Tensor
     lowest: Tensor
-    first: Tensor
+    first: Tensor  # the first total of these terms
     shrink: Tensor  # halved for a picture each time it is rescued
     rescues: int = 0
     stalled: int = 0
@@ -90,14 +90,15 @@ def descend(
     while s.index < steps:
         s.index += 1
         now = at(s.index)
-        if now is not before:  # another sum is minimised from here on: old totals say nothing about it
-            s.lowest, before = torch.full_like(s.lowest, math.inf), now
+        if not _same(now, before):  # another sum is minimised from here on: old totals and curvatures say nothing about it
+            s.lowest, s.first, s.stalled = torch.full_like(s.lowest, math.inf), torch.full_like(s.first, math.inf), 0
+            optimiser = _optimiser(method, x, lr) if method == "lbfgs" else optimiser
+        before = now
         rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade and method != "lbfgs" else 1.0)
         optimiser.param_groups[0]["lr"] = rate * (float(s.shrink[0]) if method == "lbfgs" else 1.0)
         start = x.detach().clone()
         losses, value = _step(optimiser, net, x, now, s.scale)
-        if s.index == 1:
-            s.first = value
+        s.first = torch.where(s.first.isinf(), value, s.first)
         _keep_best(s, start, value)
         if method != "lbfgs":
             _after_step(x, start, s.shrink, clamp)
@@ -106,6 +107,16 @@ def descend(
         yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s, optimiser))
         if done:
             return
+
+
+def _same(one: Terms, other: Terms) -> bool:
+    """Whether two sums have the same losses with equal weights."""
+    if one is other:
+        return True
+    return one.keys() == other.keys() and all(
+        loss is other[name][1] and bool((torch.as_tensor(weight) == torch.as_tensor(other[name][0])).all())
+        for name, (weight, loss) in one.items()
+    )
 
 
 def check_method(method: str, lr: float | None, init: Tensor) -> float:
@@ -287,7 +298,12 @@ def _walk(
     state: dict[str, Any] | None = on_device(resume["step"], x.device) if resume else None
     warm: dict[str, Any] | None = None
     for number in range(first, len(stages)):
-        stage = stages[number]
+        stage, done = stages[number], state["index"] if state else 0
+        least = max(1, done + (number == len(stages) - 1))
+        if stage.steps < least:
+            raise ValueError(
+                f"steps is {stage.steps}, but {done} are done, so this run needs at least {least}; give more steps"
+            )
         if state is None:
             x = images.resize(x, stage.size)
         step = None
@@ -328,6 +344,7 @@ def _show(bar: tqdm, step: Step, stage: Stage) -> None:
 def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple[int, int]) -> Result:
     """The best picture so far at the run's full size, and all that is needed to go on."""
     seconds = rows[-1]["seconds"]
+    rows = list(rows)  # the run goes on appending to its own
     state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state()}
     names = [name for name in rows[-1] if name not in ("step", "size", "seconds", "note")]
     history = {"seconds": seconds, "final": {name: rows[-1][name] for name in names}, "steps": rows}
@@ -339,7 +356,7 @@ def _chosen(net: FeatureExtractor, step: Step, terms: Schedule) -> tuple[Tensor,
     """The last picture, or the best before it where that is better, in [0, 1]; and its losses."""
     now = terms(step.index) if callable(terms) else terms
     last, best = step.image.clamp(0, 1), step.best.clamp(0, 1)
-    better = total(evaluate(net, best, now), now) < total(evaluate(net, last, now), now)
+    better = ~(total(evaluate(net, last, now), now) <= total(evaluate(net, best, now), now))  # true for a last that is NaN
     image = torch.where(better.view(-1, 1, 1, 1), best, last)
     losses = evaluate(net, image, now)
     return image, _plain(losses | {"total": total(losses, now)})

@@ -9,6 +9,7 @@ from nstutils.optimise import METHODS
 from nstutils.settings import BACKBONES, PRESETS
 
 INITS = ("noise", "content", "style", "stripes")
+LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 
 def option(default: Any, text: str, **facts: Any) -> Any:
@@ -55,6 +56,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
+        if self.size is not None and self.size > LARGEST:
+            raise ValueError(f"size is {self.size}, but must be at most {LARGEST}; give a smaller one")
         for name in ("alpha", "beta", "tv"):
             _positive(name, getattr(self, name))
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
@@ -86,6 +89,8 @@ def scale_sizes(scales: str, size: int | None) -> list[int] | None:
         sizes = []
     if not sizes or sizes[0] < 1 or any(a >= b for a, b in zip(sizes, sizes[1:], strict=False)):
         raise ValueError(f"scales {scales!r} is not understood; give auto, 1, or rising long sides, as 64,128,256")
+    if sizes[-1] > LARGEST:
+        raise ValueError(f"the last of the scales is {sizes[-1]}, but must be at most {LARGEST}; give smaller long sides")
     if size is not None and sizes[-1] != size:
         raise ValueError(f"the last of the scales is {sizes[-1]}, but size is {size}; make them equal")
     return sizes
@@ -106,7 +111,7 @@ def weights_for(name: str, values: Sequence[float] | None, count: int, what: str
 
 def layer_schedule(weights: Any, layers: Sequence[str]) -> dict[int, tuple[float, ...] | None]:
     """The style-layer weights by the step they begin at: from a list, or a dict {step: list} (document B changes them)."""
-    table = dict(weights) if isinstance(weights, Mapping) else {1: weights}
+    table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
     if min(table, default=0) != 1:
         raise ValueError(f"layer_weights begin at step {min(table, default=0)}, but step 1 needs weights too; give them first")
     return {step: weights_for("layer_weights", table[step], len(layers), "style layers") for step in sorted(table)}

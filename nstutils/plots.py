@@ -55,6 +55,6 @@ def activations(maps: Tensor, count: int = 8, columns: int = 4, width: float = 9
     for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if number < count:
-            axes.imshow(maps[0, number].detach().float().cpu(), cmap="gray", interpolation="nearest")
+            axes.imshow(maps[0, number].detach().float().cpu().numpy(), cmap="gray", interpolation="nearest")
             axes.set_title(f"filter {number}", fontsize=8)
     return figure

@@ -176,7 +176,7 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
                 f"{name} gives {len(paths)} masks for {len(styles)} styles; give one for each style, in their order"
             )
     if given["style_guide"] and not given["content_guide"]:
-        raise ValueError("style_guide needs content_guide: say which region of the content takes which part of the style")
+        raise ValueError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
     contents = tuple(guidance.load_mask(path, content) for path in given["content_guide"])
     if given["style_guide"]:
         return contents, tuple(guidance.load_mask(path, a) for path, a in zip(given["style_guide"], styles, strict=True))

@@ -1,5 +1,6 @@
 """What a run leaves: the picture, its history and its run card; saved beside each other and loaded again."""
 
+import hashlib
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor
 
 from nstutils import fetch, images
@@ -35,30 +36,58 @@ class Result:
         return self.state is None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, its card (`PATH.run.json`, with the history) and, while unfinished, its state."""
-        path = images.save(self.image, path)
-        if self.state is None:
-            state_path(path).unlink(missing_ok=True)
+        """Write the picture, its card (`PATH.run.json`, with the history) and, while unfinished, its state.
+
+        Each file appears whole, and the order is such that a kill between two of them leaves a result that can be loaded: a
+        state that stands before its picture and card, or a card that is believed only once its picture is there.
+        """
+        path = images.writable(path)
+        data = images.encoded(self.image, path.suffix)
+        digest = hashlib.sha256(data).hexdigest()
+        card = self.card | {"finished": self.finished, "picture_sha256": digest, "history": self.history}
+        text = as_json(card)
+        if self.state is not None:
+            save_state({"card": card, "state": self.state}, state_path(path))
+            images.write(data, path)
+            images.write(text, card_path(path))
         else:
-            save_state(self.state, state_path(path))
-        card = self.card | {"finished": self.finished, "picture_sha256": fetch.sha256(path), "history": self.history}
-        write_json(card, card_path(path))
+            images.write(text, card_path(path))
+            images.write(data, path)
+            state_path(path).unlink(missing_ok=True)
         return path
 
     @staticmethod
     def load(path: str | os.PathLike[str], expect: Mapping[str, Any] | None = None) -> "Result":
         """Read a saved result again; refuses a picture that was changed since, or a card that differs from `expect`."""
         path = images.find(path)
-        card = read_card(path)
-        history = card.pop("history", {})
-        finished, digest = card.pop("finished", True), card.pop("picture_sha256", "")
-        if digest != fetch.sha256(path):
-            raise ValueError(f"{path} is not the picture its run card was written for; make it again")
+        card, state = _card_and_state(path)
         differ = differences(card.get("settings", {}), expect or {})
         if differ:
             raise ValueError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
-        state = None if finished else load_state(state_path(path))
+        history = card.get("history", {})
+        card = {key: value for key, value in card.items() if key not in ("finished", "picture_sha256", "history")}
         return Result(images.load(path), history, card, state)
+
+
+def _card_and_state(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What belongs to the picture at `path`, also where a run was killed while it saved."""
+    digest, unfinished = fetch.sha256(path), state_path(path).exists()
+    try:
+        card = read_card(path)
+    except (FileNotFoundError, ValueError):
+        if not unfinished:
+            raise
+        card = {}  # killed before its first card was written, but the state has a copy
+    ours = card.get("picture_sha256") == digest
+    if ours and card.get("finished", True):
+        return card, None
+    if ours or unfinished:
+        saved = load_state(state_path(path))
+        if not saved.keys() >= {"card", "state"}:
+            raise ValueError(f"{state_path(path)} is damaged (no state in it); start the run again without --resume")
+        if ours or saved["card"]["picture_sha256"] == digest:
+            return saved["card"], saved["state"]
+    raise ValueError(f"{path} is not the picture its run card was written for; make it again")
 
 
 def card_path(path: Path) -> Path:
@@ -77,18 +106,24 @@ def read_card(path: Path) -> dict[str, Any]:
         card = json.loads(card_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{card_path(path)} is damaged ({error}); make the picture again") from error
-    if not isinstance(card, dict):
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{card_path(path)} is damaged ({images.reason(error)}); make the picture again") from error
+    if not isinstance(card, dict) or not all(isinstance(card.get(key, {}), dict) for key in ("settings", "history")):
         raise ValueError(f"{card_path(path)} is not a run card; make the picture again")
     return card
 
 
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """JSON as a reader likes it; NaN and infinity are refused."""
+    try:
+        return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    except ValueError as error:
+        raise ValueError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
+
+
 def write_json(value: Mapping[str, Any], path: Path) -> None:
-    """Write JSON, whole or not at all; NaN and infinity are refused."""
-    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    with images.atomic(path) as part:
-        Path(part).write_text(text + "\n", encoding="utf-8")
+    """Write JSON, whole or not at all."""
+    images.write(as_json(value), path)
 
 
 def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
@@ -117,8 +152,7 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
         return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
 
     header = {"state": json.dumps(plain(state))}
-    with images.atomic(path) as part:
-        save_file(tensors, part, header)
+    images.write(serialised(tensors, header), path)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -130,7 +164,7 @@ def load_state(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}); start the run again without --resume") from error
+        raise ValueError(f"{path} is damaged ({images.reason(error)}); start the run again without --resume") from error
 
     def full(value: Any) -> Any:
         if "tensor" in value:

@@ -46,8 +46,8 @@ def settings(preset: str | None = None, backbone: str | None = None) -> Settings
     return Settings(
         preset=_one_of("preset", preset, "NSTUTILS_PRESET", tuple(PRESETS), "quick"),
         backbone=_one_of("backbone", backbone, "NSTUTILS_BACKBONE", BACKBONES, "classroom"),
-        weights=Path(weights).expanduser() if weights else None,
-        cache=Path(os.environ.get("NSTUTILS_CACHE") or pooch.os_cache("nstutils")).expanduser(),
+        weights=Path(os.path.expanduser(weights)) if weights else None,
+        cache=Path(os.path.expanduser(os.environ.get("NSTUTILS_CACHE") or pooch.os_cache("nstutils"))),
         mirror=os.environ.get("NSTUTILS_MIRROR") or None,
     )
 

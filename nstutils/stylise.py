@@ -19,6 +19,8 @@ from nstutils.options import INITS, Options
 from nstutils.problem import Picture, Problem, identity, prepare
 from nstutils.results import Result
 
+LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
+
 
 def stylise(
     content: Picture,
@@ -43,14 +45,19 @@ def stylise(
     for name in options:
         if name not in known:
             raise TypeError(f"stylise has no option {name!r}; choose from {', '.join(known)}")
-    target = _target(out, content, style) if out is not None else None
+    chosen = Options(**options)
+    target = _target(out, content, style, chosen) if out is not None else None
     log = images.writable(history, (".json",)) if history is not None else None
+    if log and target and log.resolve() == results.card_path(target).resolve():
+        raise ValueError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
         raise ValueError("resume needs out: give the picture whose unfinished run is to go on")
-    problem = prepare(content, style, Options(**options))
+    problem = prepare(content, style, chosen)
     card = run_card(problem)
     earlier = _earlier(target, card) if resume and target else None
     if earlier and earlier.finished:
+        if log:
+            results.write_json(earlier.history, log)
         return earlier
     setup = time.perf_counter() - begin
 
@@ -85,13 +92,17 @@ _options = [
 stylise.__signature__ = inspect.Signature(_own + _options, return_annotation=Result)  # type: ignore[attr-defined]
 
 
-def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequence[Picture]) -> Path:
-    """Where to save; never over one of the pictures that are read."""
+def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequence[Picture], o: Options) -> Path:
+    """Where to save; never over one of the files that are read."""
     target = images.writable(out)
+    if len(os.fsencode(target.name)) > LONGEST:
+        raise ValueError(f"the name {target.name[:20]!r}... has {len(target.name)} letters; give one of at most {LONGEST}")
     styles = style if isinstance(style, list | tuple) else [style]
-    for picture in (content, *styles):
-        if isinstance(picture, str | os.PathLike) and target.exists() and Path(picture).exists() and target.samefile(picture):
-            raise ValueError(f"{target} is one of the pictures to read; give another name to save under")
+    for file in (content, *styles, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
+        if isinstance(file, str | os.PathLike) and target.exists():
+            path = Path(file) if os.path.exists(file) else images.shipped().get(os.fspath(file))
+            if path and target.samefile(path):
+                raise ValueError(f"{target} is one of the files to read; give another name to save under")
     return target
 
 

@@ -7,10 +7,10 @@ first, then what was kept before, then torch hub's cache, then one download. Not
 import json
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -36,7 +36,7 @@ def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.Pa
     chosen = settings()
     if weights is None and chosen.weights and chosen.backbone == name:
         weights = chosen.weights
-    state, header = read(Path(weights).expanduser()) if weights else _find(name)
+    state, header = read(Path(os.path.expanduser(weights))) if weights is not None else _find(name)
     return build(name, state, header, pool)
 
 
@@ -86,16 +86,18 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
                 header = dict(file.metadata() or {})
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         else:
-            header, state = {}, torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a damaged file torch warns before it fails
+                header, state = {}, torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} is not a plain weights file (it holds code or is damaged); give a .safetensors or a "
                          "state dict saved by torch") from error  # fmt: skip
-    except (SafetensorError, RuntimeError, EOFError, BadZipFile, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:80]
+    except Exception as error:  # a damaged file can raise anything inside torch.load
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:80]
         raise ValueError(f"{path} is damaged or not a weights file ({reason}); download it again") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds something else than weights; give a state dict of tensors")
-    return state, {"sha256": fetch.sha256(path)} | header
+    return state, header if "sha256" in header else header | {"sha256": fetch.sha256(path)}
 
 
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
@@ -107,14 +109,31 @@ def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
 
 def _find(name: str) -> tuple[State, dict[str, str]]:
     """The weights of `name` from this project, from what was kept, from torch hub's cache, or downloaded and kept."""
-    shipped = images.data_folder() / "weights" / f"{name}.safetensors"
-    kept = settings().cache / f"{name}-features.safetensors"
-    for path in (kept, shipped):
-        if path.is_file():
-            return read(path)
+    path = here(name)
+    if path:
+        return read(path)
     if name == "classroom":
-        raise FileNotFoundError(f"{shipped} is missing; get the project's data folder again")
+        folder = images.data_folder() / "weights"
+        raise FileNotFoundError(f"{folder / name}.safetensors is missing or damaged; get the project's data folder again")
     return keep(name)
+
+
+def here(name: str) -> Path | None:
+    """The whole weights file of `name` that needs no download: kept earlier, or shipped with the project."""
+    shipped = images.data_folder() / "weights" / f"{name}.safetensors"
+    return next((path for path in (_kept(name), shipped) if path.is_file() and _opens(path)), None)
+
+
+def _kept(name: str) -> Path:
+    return settings().cache / f"{name}-features.safetensors"
+
+
+def _opens(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def keep(
@@ -132,12 +151,11 @@ def keep(
     net = squeezenet() if name == "squeezenet" else vgg(convs=VGG_CONVS[name])
     state = renamed(state, net)
     extractor = build(name, state, header)
-    kept = settings().cache / f"{name}-features.safetensors"
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        save(extractor, kept, sha256=header["sha256"], source=source.url)
-    except OSError:
-        return state, header  # a read-only cache: it works all the same, only slower the next time
+        _kept(name).parent.mkdir(parents=True, exist_ok=True)
+        save(extractor, _kept(name), sha256=header["sha256"], source=source.url)
+    except (OSError, SafetensorError):
+        return state, header  # a read-only or full cache: it works all the same, only slower the next time
     if path.parent == settings().cache:
         path.unlink()
     return state, header

@@ -1,7 +1,6 @@
 """Shared by all tests: no network, no reader's settings, a toy network, small pictures."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,11 +55,11 @@ def toy() -> Counting:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Iterator[tuple[str, str]]:
+def pictures(tmp_path: Path) -> tuple[str, str]:
     """Two small picture files, 48 x 32 and 40 x 40."""
     generator = torch.Generator().manual_seed(1)
     paths = []
     for name, size in (("content.png", (32, 48)), ("style.png", (40, 40))):
         small = torch.rand((1, 3, 5, 5), generator=generator)
         paths.append(str(save(nn.functional.interpolate(small, size, mode="bilinear"), tmp_path / name)))
-    yield paths[0], paths[1]
+    return paths[0], paths[1]

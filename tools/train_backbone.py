@@ -27,7 +27,10 @@ from torch.nn import functional as F
 
 from nstutils.backbones import FeatureExtractor, Fire, rescaled, squeezenet, vgg
 
-READ = {"vgg": {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, "squeezenet": {"relu1": 2, "fire2": 4, "fire3": 4}}
+READ = {  # layer: (pixels of the read-out per position, shrinking of the crop it must give back)
+    "vgg": {"relu1_1": (1, 1), "relu2_1": (2, 1), "relu3_1": (4, 1), "relu4_2": (2, 4), "relu5_1": (2, 8)},
+    "squeezenet": {"relu1": (2, 1), "fire2": (4, 1), "fire3": (4, 1), "fire5": (2, 4)},
+}
 LONGEST = 320  # photographs are kept in memory, no longer than this on the short side
 
 
@@ -101,18 +104,18 @@ class Trainee(nn.Module):
         self.net = with_norm(self.plain)
         width = 512 if family == "squeezenet" else widths[-1]
         self.outs = nn.ModuleDict()
-        for name, stride in self.read.items():
+        for name, (pixels, _) in self.read.items():
             channels = _channels(self.plain, name)
-            self.outs[name] = nn.Sequential(nn.Conv2d(channels, 3 * stride**2, 1), nn.PixelShuffle(stride))
+            self.outs[name] = nn.Sequential(nn.Conv2d(channels, 3 * pixels**2, 1), nn.PixelShuffle(pixels))
         self.classes = nn.Linear(width, classes)
         self.photographs = nn.Linear(width, photographs, bias=False)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        outs = []
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        outs = {}
         for name, module in self.net.named_children():
             x = module(x)
             if name in self.read:
-                outs.append(self.outs[name](x))
+                outs[name] = self.outs[name](x)
         pooled = x.mean((2, 3)).float()
         similarity = F.linear(F.normalize(pooled), F.normalize(self.photographs.weight))
         return self.classes(pooled), 12 * similarity, outs
@@ -182,11 +185,26 @@ def loss_of(trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args) -
     known = label >= 0
     naming = F.cross_entropy(classes[known].float(), label[known]) if known.any() else classes.sum() * 0
     telling = F.cross_entropy(photographs.float(), index)
+    plain, fine, coarse = given_back(outs, READ[args.network], x)
+    total = naming + args.instance * telling + args.readout * (plain + args.fine * fine) + args.coarse * coarse
+    parts = {"class": naming, "photo": telling, "read": plain, "fine": fine, "coarse": coarse}
+    return total, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def given_back(outs: dict[str, Tensor], read: dict[str, tuple[int, int]], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Errors of the read-outs: of the crop, of its finest band (relative), and of the shrunk crop from the high layers."""
     sharp = fine_band(x)
-    plain = sum(F.mse_loss(out.float(), x) for out in outs)
-    fine = sum(F.mse_loss(fine_band(out.float()), sharp) for out in outs) / sharp.square().mean()
-    total = naming + args.instance * telling + args.readout * (plain + args.fine * fine)
-    return total, {"class": naming.item(), "photo": telling.item(), "read": plain.item(), "fine": fine.item()}
+    plain = fine = coarse = x.new_zeros(())
+    for name, out in outs.items():
+        shrink, out = read[name][1], out.float()[..., : x.shape[-2], : x.shape[-1]]
+        if shrink == 1:
+            wanted = x[..., : out.shape[-2], : out.shape[-1]]
+            plain = plain + F.mse_loss(out, wanted)
+            fine = fine + F.mse_loss(fine_band(out), fine_band(wanted)) / sharp.square().mean()
+        else:
+            wanted = F.adaptive_avg_pool2d(x, (out.shape[-2], out.shape[-1]))
+            coarse = coarse + F.mse_loss(out, wanted)
+    return plain, fine, coarse
 
 
 @torch.no_grad()
@@ -244,6 +262,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
     parser.add_argument("--readout", type=float, default=1.0, help="weight of giving the crop back")
+    parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
     parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among the read-outs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")

@@ -1,0 +1,150 @@
+"""Pictures too large for memory, tile by tile, with the same result.
+
+Every loss is a function of sums over positions, and sums add up over tiles. One pass without gradients collects the sums of
+the whole picture; from them the derivative of the total by each sum is known, and a second pass brings it back to the pixels
+of each tile. Tiles overlap by the receptive field, so what is computed inside them is what the whole picture would give.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from nstutils.backbones import FeatureExtractor, geometry
+from nstutils.losses import Summed, Terms, total
+
+Box = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+@dataclass(frozen=True)
+class Window:
+    """One tile: the pixels it looks at, and those of them whose positions are its own."""
+
+    outer: Box
+    inner: Box
+    last: tuple[bool, bool]  # whether it reaches the picture's lower and right edge
+
+    def cut(self, picture: Tensor) -> Tensor:
+        """The pixels it looks at."""
+        top, bottom, left, right = self.outer
+        return picture[..., top:bottom, left:right]
+
+    def own(self, stride: int, activations: Tensor) -> Tensor:
+        """Its own positions among the activations of its pixels."""
+        return self._part(stride, activations, self.outer[0], self.outer[2])
+
+    def part(self, stride: int, whole: Tensor) -> Tensor:
+        """Its own positions of a map of the whole picture."""
+        return self._part(stride, whole, 0, 0)
+
+    def _part(self, stride: int, values: Tensor, top: int, left: int) -> Tensor:
+        begin, end, first, stop = self.inner
+        rows = slice((begin - top) // stride, None if self.last[0] else (end - top) // stride)
+        return values[..., rows, slice((first - left) // stride, None if self.last[1] else (stop - left) // stride)]
+
+
+def windows(net: FeatureExtractor, size: tuple[int, int], layers: tuple[str, ...], tile: int) -> Iterator[Window]:
+    """Tiles of about `tile` pixels that cover a picture of `size`, aligned to the grid of the deepest layer."""
+    if net.family != "vgg":
+        raise ValueError(f"{net.name} cannot be computed in tiles, only networks of the VGG family can; take a smaller picture")
+    rows = [row for row in geometry(net) if row.name in layers]
+    stride = max(row.stride for row in rows)
+    margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
+    step = max(stride, tile // stride * stride)
+    height, width = size
+    for top, bottom in _spans(height, step):
+        for left, right in _spans(width, step):
+            outer = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
+            yield Window(outer, (top, bottom, left, right), (bottom == height, right == width))
+
+
+def _spans(length: int, step: int) -> list[tuple[int, int]]:
+    """Spans of `step` that cover `length`; a short rest joins the last one."""
+    count = max(1, round(length / step))
+    return [(k * step, length if k == count - 1 else (k + 1) * step) for k in range(count)]
+
+
+def _sums(net: FeatureExtractor, piece: Tensor, terms: Terms, window: Window, strides: Mapping[str, int]) -> dict[str, Tensor]:
+    """The sums of one tile, all terms together, each under its term's name."""
+    layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
+    own = {layer: window.own(strides[layer], values) for layer, values in net(piece, layers).items()}
+    crop = partial(_crop, window, strides)
+    return {
+        f"{name}/{key}": value
+        for name, (_, loss) in terms.items()
+        if isinstance(loss, Summed)
+        for key, value in loss.sums(own, crop).items()
+    }
+
+
+def _crop(window: Window, strides: Mapping[str, int], layer: str, whole: Tensor) -> Tensor:
+    return window.part(strides[layer], whole)
+
+
+def _values(image: Tensor, terms: Terms, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The raw losses from the sums of the whole picture."""
+    values = {}
+    for name, (_, loss) in terms.items():
+        mine = {key.removeprefix(f"{name}/"): value for key, value in sums.items() if key.startswith(f"{name}/")}
+        values[name] = loss.value(mine) if isinstance(loss, Summed) else loss(image, {})
+    return values
+
+
+@torch.no_grad()
+def _collect(net: FeatureExtractor, image: Tensor, terms: Terms, tiles: list[Window]) -> dict[str, Tensor]:
+    strides = _strides(net)
+    sums: dict[str, Tensor] = {}
+    for window in tiles:
+        for key, value in _sums(net, window.cut(image), terms, window, strides).items():
+            sums[key] = sums[key] + value if key in sums else value
+    return sums
+
+
+def _strides(net: FeatureExtractor) -> dict[str, int]:
+    return {row.name: row.stride for row in geometry(net)}
+
+
+def _tiles(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int) -> list[Window]:
+    layers = tuple(layer for _, loss in terms.values() for layer in loss.layers)
+    return list(windows(net, (image.shape[-2], image.shape[-1]), layers, tile)) if layers else []
+
+
+def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int) -> dict[str, Tensor]:
+    """The raw losses of every term, as `losses.evaluate` gives them, in the memory of one tile and without gradients."""
+    with torch.no_grad():
+        return _values(image, terms, _collect(net, image, terms, _tiles(net, image, terms, tile)))
+
+
+def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int) -> dict[str, Tensor]:
+    """The raw losses, and the gradient of the scaled total added to `x.grad`, in the memory of one tile."""
+    tiles = _tiles(net, x, terms, tile)
+    sums = {key: value.requires_grad_() for key, value in _collect(net, x, terms, tiles).items()}
+    losses = _values(x, terms, sums)
+    (total(losses, terms) * scale).sum().backward()
+    gradient = x.grad if x.grad is not None else torch.zeros_like(x)
+    strides = _strides(net)
+    for window in tiles:
+        piece = window.cut(x.detach()).clone().requires_grad_()
+        found = _sums(net, piece, terms, window, strides)
+        wanted = {key: value for key, value in found.items() if value.requires_grad and sums[key].grad is not None}
+        torch.autograd.backward(list(wanted.values()), [sums[key].grad for key in wanted])
+        window.cut(gradient).add_(piece.grad)  # type: ignore[arg-type]
+    x.grad = gradient
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+@torch.no_grad()
+def activations(net: FeatureExtractor, image: Tensor, layers: tuple[str, ...], tile: int) -> dict[str, Tensor]:
+    """The activations of a whole picture, put together from tiles."""
+    strides = _strides(net)
+    whole: dict[str, Tensor] = {}
+    sizes = {row.name: (row.channels, row.size(image.shape[-2]), row.size(image.shape[-1])) for row in geometry(net)}
+    for window in windows(net, (image.shape[-2], image.shape[-1]), layers, tile):
+        for layer, values in net(window.cut(image), layers).items():
+            own = window.own(strides[layer], values)
+            if layer not in whole:
+                whole[layer] = own.new_empty((len(image), *sizes[layer]))
+            window.part(strides[layer], whole[layer]).copy_(own)
+    return whole

@@ -1,0 +1,236 @@
+"""The project as a whole: its dependencies, help, links, sizes, the direction of its imports, and what doctor tells."""
+
+import argparse
+import ast
+import importlib.metadata
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from nstutils import cli, devices, doctor
+from nstutils.settings import BACKBONES
+
+ROOT = Path(__file__).parent.parent
+MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "nstutils").glob("*.py"))}
+ALLOWED = {  # what a module may import of this package; those not named here may import any, if no circle comes of it
+    "backbones": "",
+    "devices": "",
+    "losses": "",
+    "settings": "",
+    "fetch": "settings",
+    "images": "fetch",
+    "plots": "images",
+    "results": "fetch images",
+    "guidance": "backbones images",
+    "measures": "backbones images losses",
+    "weights": "backbones fetch images settings",
+    "optimise": "backbones images losses results",
+    "options": "optimise settings",
+    "problem": "backbones devices fetch guidance images losses optimise options settings weights",
+    "stylise": "images losses optimise options problem results",
+}
+
+
+def project() -> dict[str, list[str]]:
+    """The dependencies that pyproject.toml names."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"all": table["dependencies"], "dev": table["optional-dependencies"]["dev"]}
+
+
+def pins() -> dict[str, str]:
+    """The versions that constraints.txt pins."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.partition("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, _, version in pairs}
+
+
+def test_conda_and_pip_install_the_same() -> None:
+    parts = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (by_pip,) = [part["pip"] for part in parts if isinstance(part, dict)]
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert sorted(set(by_pip) - {"-e ."}) == sorted(project()["all"])
+    assert f"python{table['requires-python']}" in parts
+
+
+@pytest.mark.parametrize("text", project()["all"] + project()["dev"])
+def test_every_dependency_is_pinned_within_its_range(text: str) -> None:
+    wanted = Requirement(text)
+    pinned = pins().get(canonicalize_name(wanted.name))
+    assert pinned, f"constraints.txt does not pin {wanted.name}"
+    assert wanted.specifier.contains(pinned)
+
+
+def test_every_module_that_is_imported_is_a_dependency() -> None:
+    names = importlib.metadata.packages_distributions()
+    wanted = {canonicalize_name(Requirement(text).name) for text in project()["all"]}
+    for module, tree in MODULES.items():
+        found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+        found |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+        for name in {name.split(".")[0] for name in found} & set(names) - {"nstutils"}:
+            assert {canonicalize_name(package) for package in names[name]} & wanted, f"{module} imports {name}"
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parsers by the command that they read."""
+    top = cli.parser()
+    (sub,) = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    return {"": top} | dict(sub.choices)
+
+
+@pytest.mark.parametrize(("name", "command"), commands().items(), ids=commands())
+def test_the_help_of_every_command_states_every_default(
+    name: str, command: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([*name.split(), "--help"])
+    assert end.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(f"usage: nstutils {name}".strip())
+    for action in command._actions:
+        if action.dest in ("help", "command"):
+            continue
+        assert action.help
+        assert " ".join(action.help.split()).replace("%%", "%") in said
+        if action.option_strings and not action.required:
+            assert "(default: " in action.help, f"{action.dest} does not say its default"
+        if isinstance(action.default, str | float | int) and not isinstance(action.default, bool):
+            assert f"(default: {action.default})" in action.help
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    said = capsys.readouterr().out
+    assert all(re.search(rf"^ +{name} ", said, re.MULTILINE) for name in commands() if name)
+
+
+def tracked() -> list[Path]:
+    """The files that git knows; skips where there is no git."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name]
+
+
+def test_no_file_in_git_is_larger_than_eight_megabytes() -> None:
+    files = [path for path in tracked() if path.is_file()]
+    assert len(files) > 20
+    assert {path.name: path.stat().st_size for path in files if path.stat().st_size > 8 * 2**20} == {}
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"", text) for link in link if link]
+    if not links and len(text) < 200:
+        pytest.skip("the README is not written yet")
+    local = [link for link in links if "://" not in link and not link.startswith(("#", "mailto:"))]
+    assert [link for link in local if not (ROOT / link.split("#")[0]).exists()] == []
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """The modules of this package that a module imports, also inside its functions."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "nstutils":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nstutils."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the package"
+    return found & set(MODULES)
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_no_module_imports_a_higher_one(module: str) -> None:
+    assert imports(MODULES[module]) <= set(ALLOWED[module].split())
+
+
+def test_no_circle_of_imports() -> None:
+    left = {name: imports(tree) - {name} for name, tree in MODULES.items() if not name.startswith("__")}
+    while left:
+        free = {name for name, wanted in left.items() if not wanted & set(left)}
+        assert free, f"these import each other in a circle: {', '.join(left)}"
+        left = {name: wanted for name, wanted in left.items() if name not in free}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_command_line_prints_and_nobody_opens_windows(module: str) -> None:
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print" or module == "cli", f"line {node.lineno} prints"
+        if isinstance(node, ast.Attribute):
+            assert not (node.attr == "show" and isinstance(node.value, ast.Name) and node.value.id == "plt")
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+            assert not any("pyplot" in name for name in names), f"line {node.lineno} imports pyplot"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("__")])
+def test_modules_and_public_names_have_a_docstring(module: str) -> None:
+    assert ast.get_docstring(MODULES[module])
+    for node in MODULES[module].body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_doctor_tells_what_is_chosen_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    facts = {line.partition(":")[0]: line.partition(":")[2].strip() for line in said.splitlines()}
+    device, dtype = devices.choose()
+    assert f"{device}, {str(dtype).removeprefix('torch.')} inside the network (" in facts["computing"]
+    assert re.search(r"\((as asked|the processor .+)\)", facts["computing"])
+    assert f"torch {torch.__version__}".split("+")[0] in facts["packages"]
+    assert "quick: 256 px" in facts["preset"]
+    assert re.search(r"^classroom .*weights [0-9a-f]{8}$", facts["backbone"])
+    assert "starry_night" in facts["to fetch"]
+    assert "cores" in facts["processor"]
+    assert "GB" in facts["memory"]
+
+
+def test_doctor_also_speaks_where_a_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "a-package-that-is-not-there"))
+    assert "a-package-that-is-not-there missing" in doctor.report()
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_the_number_type_that_is_asked_for_is_taken(asked: str) -> None:
+    assert devices.choose("cpu", asked) == (torch.device("cpu"), getattr(torch, asked))
+    assert "as asked" in devices.reasons("cpu", asked)
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_bfloat16_is_taken_where_the_processor_has_it(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_has", lambda feature: pays)
+    assert devices.choose("cpu")[1] == (torch.bfloat16 if pays else torch.float32)
+    assert ("no bfloat16" in devices.reasons("cpu")) != pays
+
+
+@pytest.mark.parametrize("words", [("tpu", "auto"), ("cpu", "float16"), ("mps", "auto"), ("cuda", "auto")])
+def test_what_this_computer_does_not_have_is_refused(words: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="; "):
+        devices.choose(*words)
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if not name.startswith("vgg") and name != "squeezenet"])
+def test_doctor_shows_the_layers_of_a_network(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--layers", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines[1:-1]}
+    assert len(rows) == 37
+    assert rows["pool5"][2] == "8"
+    assert rows["relu1_1"][-1] == "0"
+    counted = sum(int(row[-1].replace(",", "")) for row in rows.values())
+    assert f"{counted:,} parameters" in lines[-1]
+    if name == "random-vgg19":
+        assert counted == 20_024_384

@@ -1,0 +1,70 @@
+"""Tiles give what the whole picture gives."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nstutils import tiles
+from nstutils.backbones import FeatureExtractor, vgg
+from nstutils.guidance import propagate
+from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, evaluate, gram, total
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+@pytest.fixture(scope="module")
+def net() -> FeatureExtractor:
+    torch.manual_seed(0)
+    plain = vgg((4, 6, 8, 8, 8))
+    for parameter in plain.parameters():
+        parameter.data = torch.randn_like(parameter) * (0.1 if parameter.ndim == 1 else (2 / parameter[0].numel()) ** 0.5)
+    return FeatureExtractor(plain.double(), name="narrow", sha256="narrow")
+
+
+def terms_of(net: FeatureExtractor, size: tuple[int, int], guided: bool) -> Terms:
+    generator = torch.Generator().manual_seed(2)
+    p, a = (torch.rand((1, 3, *shape), generator=generator).double() for shape in (size, (70, 90)))
+    style = StyleLoss({k: gram(f) for k, f in net(a, LAYERS).items()})
+    if guided:
+        left = torch.zeros((1, 1, *size)).double()
+        left[..., : size[1] // 2] = 1
+        parts = [StyleLoss(style.targets, guides=propagate(mask, net, LAYERS)) for mask in (left, 1 - left)]
+        return {"style": (50.0, Mixture(tuple(parts), (0.3, 0.7))), "content": (1e-3, ContentLoss(net(p, ["relu4_2"])))}
+    return {"content": (1e-3, ContentLoss(net(p, ["relu4_2"]))), "style": (50.0, style), "tv": (1e-2, TVLoss())}
+
+
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize(("size", "tile"), [((200, 173), 64), ((96, 300), 100), ((64, 64), 512)])
+def test_losses_and_gradient_of_tiles_are_those_of_the_whole(
+    net: FeatureExtractor, size: tuple[int, int], tile: int, guided: bool
+) -> None:
+    terms = terms_of(net, size, guided)
+    x: Tensor = torch.rand((1, 3, *size)).double().requires_grad_()
+    scale = torch.tensor([2.0]).double()
+    losses = evaluate(net, x, terms)
+    (total(losses, terms) * scale).sum().backward()
+    wanted, x.grad = x.grad, None
+    found = tiles.backward(net, x, terms, scale, tile)
+    assert wanted is not None
+    assert x.grad is not None
+    assert (x.grad - wanted).abs().max() < 1e-12 * wanted.abs().max() + 1e-15
+    for name, loss in losses.items():
+        assert found[name].item() == pytest.approx(loss.item(), rel=1e-12)
+        assert tiles.evaluate(net, x, terms, tile)[name].item() == pytest.approx(loss.item(), rel=1e-12)
+
+
+def test_activations_put_together_are_those_of_the_whole(net: FeatureExtractor) -> None:
+    x = torch.rand((1, 3, 150, 203)).double()
+    wanted = net(x, LAYERS)
+    found = tiles.activations(net, x, LAYERS, 48)
+    for layer in LAYERS:
+        assert torch.allclose(found[layer], wanted[layer], rtol=0, atol=1e-13)
+
+
+def test_too_small_a_margin_would_be_seen(net: FeatureExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand((1, 3, 200, 200)).double()
+    wanted = net(x, LAYERS)["relu5_1"]
+    whole = tiles.geometry(net)
+    shrunk = [type(row)(row.name, row.channels, row.parameters, row.stride, 20, row.steps) for row in whole]
+    monkeypatch.setattr(tiles, "geometry", lambda _: shrunk)
+    assert not torch.allclose(tiles.activations(net, x, LAYERS, 48)["relu5_1"], wanted, rtol=0, atol=1e-6)
