@@ -68,8 +68,8 @@ def squeezenet(pool: str = "avg") -> nn.Sequential:
 def _pooling(kind: str, size: int, stride: int) -> nn.Module:
     if kind not in ("avg", "max"):
         raise ValueError(f"pool {kind!r} is not known; choose 'avg' (as the papers) or 'max' (as VGG was trained)")
-    ceil = size != stride  # SqueezeNet's overlapping pools round up, VGG's round down
-    return nn.AvgPool2d(size, stride, ceil_mode=ceil) if kind == "avg" else nn.MaxPool2d(size, stride, ceil_mode=ceil)
+    # odd sizes are rounded up, as in the papers' Caffe: rounding down leaves a rim of pixels that no deep layer sees
+    return nn.AvgPool2d(size, stride, ceil_mode=True) if kind == "avg" else nn.MaxPool2d(size, stride, ceil_mode=True)
 
 
 class FeatureExtractor(nn.Module):
@@ -174,8 +174,8 @@ class Layer:
 
     @property
     def smallest(self) -> int:
-        """The smallest side that still gives one position."""
-        return next(pixels for pixels in range(1, 4096) if self.size(pixels) > 0)
+        """The smallest side that gives one whole position."""
+        return next(pixels for pixels in range(self.stride, 4096) if self.size(pixels) > 0)
 
 
 def geometry(extractor: FeatureExtractor) -> list[Layer]:

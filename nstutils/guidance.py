@@ -46,8 +46,7 @@ def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: 
         row = rows[layer]
         inner = mask if mode == "simple" else _eroded(mask, row.receptive_field // 4)
         height, width = row.size(mask.shape[-2]), row.size(mask.shape[-1])
-        covered = inner[..., : height * row.stride, : width * row.stride]  # pooling drops the last pixels of odd sizes
-        guide = F.adaptive_avg_pool2d(covered, (height, width))
+        guide = F.avg_pool2d(inner, row.stride, ceil_mode=True)[..., :height, :width]
         energy = guide.square().sum()
         if not energy > 0:
             inside = int((mask > 0.5).sum())
