@@ -197,9 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(
-            error
-        ):  # torch has no error of its own for it; any other is a mistake in this package
+        # torch has no error of its own for memory; any other RuntimeError is a mistake in this package
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        print(f"nstutils {args.command}: there is not enough memory for this; choose a smaller size", file=sys.stderr)
+        known = isinstance(error, MemoryError) and str(error)
+        sentence = known or "there is not enough memory for this; choose a smaller size"
+        print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
         return 1

@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from nstutils import images
+from nstutils import images, tiles
 from nstutils.backbones import FeatureExtractor
-from nstutils.losses import Terms, evaluate, total
+from nstutils.losses import Terms, total
 from nstutils.results import Result, on_device
 
 METHODS = {"adam": 0.03, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
@@ -71,17 +71,20 @@ def descend(
     lr: float | None = None,
     clamp: bool = True,
     fade: bool = True,
+    tile: int | None = None,
     warm: Mapping[str, Any] | None = None,
     resume: Mapping[str, Any] | None = None,
 ) -> Iterator[Step]:
     """Minimise the sum of the terms over the pixels of `init` (N x 3 x H x W, left untouched), one yield a step.
 
     The learning rate of Adam and SGD fades along a cosine (`fade`), and their pixels stay in [0, 1] (`clamp`); L-BFGS does
-    neither. `warm` is an optimiser state to begin with, `resume` the `Step.state()` to go on from exactly.
+    neither. A picture larger than `tile` is computed in tiles of so many pixels, with the same result. `warm` is an optimiser
+    state to begin with, `resume` the `Step.state()` to go on from exactly.
     """
     lr = check_method(method, lr, init)
+    tile = tile if tile and max(init.shape[-2:]) > tile else None
     at = terms if callable(terms) else lambda _: terms
-    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1))
+    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile)
     x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     optimiser = _optimiser(method, x, lr)
     if s.optimiser or warm:
@@ -97,7 +100,7 @@ def descend(
         rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade and method != "lbfgs" else 1.0)
         optimiser.param_groups[0]["lr"] = rate * (float(s.shrink[0]) if method == "lbfgs" else 1.0)
         start = x.detach().clone()
-        losses, value = _step(optimiser, net, x, now, s.scale)
+        losses, value = _step(optimiser, net, x, now, s.scale, tile)
         s.first = torch.where(s.first.isinf(), value, s.first)
         _keep_best(s, start, value)
         if method != "lbfgs":
@@ -131,10 +134,10 @@ def check_method(method: str, lr: float | None, init: Tensor) -> float:
     return lr
 
 
-def _begin(net: FeatureExtractor, init: Tensor, terms: Terms) -> _State:
+def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) -> _State:
     x = init.detach().clone().requires_grad_()
-    value = total(evaluate(net, x, terms), terms)
-    size = torch.autograd.grad(value.sum(), x)[0].abs().mean((1, 2, 3))
+    value = total(tiles.backward(net, x, terms, init.new_ones(len(init)), tile), terms)
+    size = torch.as_tensor(x.grad).abs().mean((1, 2, 3))
     if not bool((size > 0).all()):
         raise ValueError(
             f"the start picture has gradient {size.min().item():g}: it already minimises these losses, or they are not "
@@ -154,17 +157,16 @@ def _optimiser(method: str, x: Tensor, lr: float) -> torch.optim.Optimizer:
 
 
 def _step(
-    optimiser: torch.optim.Optimizer, net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor
+    optimiser: torch.optim.Optimizer, net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int | None
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One evaluation and update; the raw losses and the total before it."""
     seen: dict[str, Tensor] = {}
 
     def closure() -> float:
         optimiser.zero_grad()
-        losses = evaluate(net, x, terms)
+        losses = tiles.backward(net, x, terms, scale, tile)
         value = total(losses, terms)
-        (value * scale).sum().backward()
-        seen.update({name: loss.detach() for name, loss in losses.items()} | {"": value.detach()})
+        seen.update(losses | {"": value})
         return float((value.detach() * scale).sum())
 
     optimiser.step(closure)
@@ -246,7 +248,7 @@ def optimise(
 ) -> Result:
     """Minimise the sum of the terms from `init` in `steps` steps; an interrupt gives the picture so far and its state.
 
-    `options` are those of `descend` (method, lr, clamp, fade). `resume` is the state of an unfinished result.
+    `options` are those of `descend` (method, lr, clamp, fade, tile). `resume` is the state of an unfinished result.
     """
     stage = Stage((init.shape[-2], init.shape[-1]), steps, terms)
     return coarse_to_fine(net, init, [stage], progress=progress, resume=resume, **options)
@@ -286,7 +288,7 @@ def coarse_to_fine(
             if checkpoint and time.perf_counter() - saved > every:
                 checkpoint(_unfinished(number, step, rows, stages[-1].size))
                 saved = time.perf_counter()
-    image, final = _chosen(net, step, stages[-1].terms)
+    image, final = _chosen(net, step, stages[-1].terms, options.get("tile"))
     return Result(image, {"seconds": rows[-1]["seconds"], "final": final, "steps": rows}, {})
 
 
@@ -352,13 +354,14 @@ def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple
 
 
 @torch.no_grad()
-def _chosen(net: FeatureExtractor, step: Step, terms: Schedule) -> tuple[Tensor, dict[str, Any]]:
+def _chosen(net: FeatureExtractor, step: Step, terms: Schedule, tile: int | None) -> tuple[Tensor, dict[str, Any]]:
     """The last picture, or the best before it where that is better, in [0, 1]; and its losses."""
     now = terms(step.index) if callable(terms) else terms
     last, best = step.image.clamp(0, 1), step.best.clamp(0, 1)
-    better = ~(total(evaluate(net, last, now), now) <= total(evaluate(net, best, now), now))  # true for a last that is NaN
+    ends = [total(tiles.evaluate(net, image, now, tile), now) for image in (last, best)]
+    better = ~(ends[0] <= ends[1])  # true for a last that is NaN
     image = torch.where(better.view(-1, 1, 1, 1), best, last)
-    losses = evaluate(net, image, now)
+    losses = tiles.evaluate(net, image, now, tile)
     return image, _plain(losses | {"total": total(losses, now)})
 
 

@@ -48,6 +48,7 @@ class Options:
     style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
     content_guide: Sequence[str] | None = option(None, "mask of the region for a style (repeat, one a style)", metavar="MASK")
     style_guide: Sequence[str] | None = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
     keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class Options:
                 raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
         if self.size is not None and self.size > LARGEST:
             raise ValueError(f"size is {self.size}, but must be at most {LARGEST}; give a smaller one")
+        if self.tile is not None and self.tile < 64:
+            raise ValueError(f"tile is {self.tile}, but must be at least 64 pixels; leave it out to have it chosen")
         for name in ("alpha", "beta", "tv"):
             _positive(name, getattr(self, name))
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):

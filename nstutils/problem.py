@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import fetch, guidance, images
+from nstutils import fetch, guidance, images, preflight, tiles
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.devices import choose
-from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, gram
+from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.optimise import Schedule, Stage
 from nstutils.options import INITS, Options, layer_schedule, scale_sizes, weights_for
 from nstutils.settings import PRESETS, settings
@@ -46,6 +46,7 @@ class Problem:
     styles: tuple[Tensor, ...]
     scales: tuple[Targets, ...]  # coarse to fine
     sources: dict[str, Any]  # names and hashes of the pictures
+    tile: int | None  # pixels on the side of a tile, None where the whole picture fits into memory
 
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
@@ -98,16 +99,19 @@ def prepare(content: Picture, style: Picture | Sequence[Picture], options: Optio
     options = with_layers(options, exact, len(given))
     photograph, styles = read(content, "content").to(device), tuple(read(picture, "style").to(device) for picture in given)
     masks = _masks(options, photograph, styles)
-    picture = photograph
+    picture, net = photograph, converted(exact, dtype)
     if options.keep_colour == "match":
         styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
     elif options.keep_colour == "luminance":
         picture, styles = images.in_grey(photograph, styles)
-    scales = tuple(_targets(exact, options, picture, styles, masks, size) for size in sizes(options, exact, picture, styles))
+    wanted = sizes(options, exact, picture, styles)
+    layers = (*(options.content_layers or ()), *(options.style_layers or ()))
+    tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
+    scales = tuple(_targets(exact, options, picture, styles, masks, size, tile) for size in wanted)
     sources = {"content": identity(content), "style": [identity(picture) for picture in given]}
     for key, paths in (("content_guide", options.content_guide), ("style_guide", options.style_guide)):
         sources[key] = [identity(path) for path in paths or ()]
-    return Problem(options, converted(exact, dtype), exact, photograph, picture, styles, scales, sources)
+    return Problem(options, net, exact, photograph, picture, styles, scales, sources, tile)
 
 
 def with_presets(options: Options) -> Options:
@@ -185,28 +189,34 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
 
 @torch.no_grad()
 def _targets(
-    net: FeatureExtractor, o: Options, content: Tensor, styles: Sequence[Tensor], masks: Masks, size: tuple[int, int]
+    net: FeatureExtractor,
+    o: Options,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    masks: Masks,
+    size: tuple[int, int],
+    tile: int | None,
 ) -> Targets:
     """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
     content_layers, style_layers = o.content_layers or (), o.style_layers or ()
     p = images.resize(content, size)
     fitted = [images.resize(a, max(size)) for a in styles]
-    wanted = ContentLoss(net(p, content_layers))
+    wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
     if masks[0]:
         losses = []
         for a, inside, taken in zip(fitted, *masks, strict=True):
             guides = guidance.propagate(F.adaptive_avg_pool2d(inside, size), net, style_layers)
             parts = guidance.propagate(F.adaptive_avg_pool2d(taken, (a.shape[-2], a.shape[-1])), net, style_layers)
-            losses.append(StyleLoss({k: gram(f, parts[k]) for k, f in net(a, style_layers).items()}, guides=guides))
+            losses.append(StyleLoss(tiles.grams(net, a, style_layers, tile, parts), guides=guides))
     else:
-        grams = [{k: gram(f) for k, f in net(a, style_layers).items()} for a in fitted]
+        grams = [tiles.grams(net, a, style_layers, tile) for a in fitted]
         share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
         losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
     return Targets(
         size,
         wanted,
         tuple(losses),
-        1.0 if o.raw_loss else kappa(net, wanted, losses, p, [images.cover(a, size) for a in styles]),
+        1.0 if o.raw_loss else kappa(net, wanted, losses, p, [images.cover(a, size) for a in styles], tile),
     )
 
 
@@ -216,13 +226,18 @@ def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
 
 
 def kappa(
-    net: FeatureExtractor, content: ContentLoss, styles: Sequence[StyleLoss], p: Tensor, artworks: Sequence[Tensor]
+    net: FeatureExtractor,
+    content: ContentLoss,
+    styles: Sequence[StyleLoss],
+    p: Tensor,
+    artworks: Sequence[Tensor],
+    tile: int | None,
 ) -> float:
     """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
 
     With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network, at
     every size. Where one of the two losses is zero (content and style look the same) it is 1.
     """
-    style = sum(float(loss(p, net(p, loss.layers))) for loss in styles) / len(styles)
-    lost = sum(float(content(a, net(a, content.layers))) for a in artworks) / len(artworks)
+    style = sum(float(tiles.evaluate(net, p, {"": (1.0, loss)}, tile)[""]) for loss in styles) / len(styles)
+    lost = sum(float(tiles.evaluate(net, a, {"": (1.0, content)}, tile)[""]) for a in artworks) / len(artworks)
     return 1e3 * style / lost if style > 0 and lost > 0 else 1.0

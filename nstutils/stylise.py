@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
-from nstutils import images, results
-from nstutils.losses import evaluate, total
+from nstutils import images, preflight, results, tiles
+from nstutils.losses import total
 from nstutils.optimise import Step, coarse_to_fine
 from nstutils.options import INITS, Options
 from nstutils.problem import Picture, Problem, identity, prepare
 from nstutils.results import Result
 
+LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
 
 
@@ -59,6 +62,8 @@ def stylise(
         if log:
             results.write_json(earlier.history, log)
         return earlier
+    if progress and not earlier:
+        _announce(problem)
     setup = time.perf_counter() - begin
 
     def dressed(result: Result) -> Result:
@@ -78,6 +83,7 @@ def stylise(
         resume=earlier.state if earlier else None,
         method=problem.options.method,
         lr=problem.options.lr,
+        tile=problem.tile,
     )
     result = dressed(_measured(problem, result))
     if log:
@@ -113,6 +119,16 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
     return Result.load(target, expect=card["settings"])
 
 
+def _announce(problem: Problem) -> None:
+    """Say before a long run how long it will take and how much memory."""
+    o, stages = problem.options, problem.stages()
+    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
+    if problem.tile or preflight.work(problem.net, layers, stages) > LONG:
+        tqdm.write(
+            f"this run will take {preflight.estimate(problem.net, layers, stages, o.method, problem.tile)}", file=sys.stderr
+        )
+
+
 def run_card(problem: Problem) -> dict[str, Any]:
     """All that is needed to make the picture again."""
     o, net = problem.options, problem.exact
@@ -128,6 +144,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
         "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
         "versions": results.versions(),
         "threads": torch.get_num_threads(),
+        "tile": problem.tile,
     }
 
 
@@ -143,7 +160,7 @@ def _measured(problem: Problem, result: Result) -> Result:
     """The result with its losses measured in float32 on the 8-bit pixels that are saved, and its colours put back."""
     stage = problem.stages()[-1]
     terms = stage.terms(stage.steps) if callable(stage.terms) else stage.terms
-    losses = evaluate(problem.exact, result.image.mul(255).round().div(255), terms)
+    losses = tiles.evaluate(problem.exact, result.image.mul(255).round().div(255), terms, problem.tile)
     final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
     image = result.image
     if problem.options.keep_colour == "luminance":

@@ -5,15 +5,16 @@ the whole picture; from them the derivative of the total by each sum is known, a
 of each tile. Tiles overlap by the receptive field, so what is computed inside them is what the whole picture would give.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from nstutils import losses
 from nstutils.backbones import FeatureExtractor, geometry
-from nstutils.losses import Summed, Terms, total
+from nstutils.losses import Activations, StyleLoss, Summed, Terms
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -45,7 +46,7 @@ class Window:
         return values[..., rows, slice((first - left) // stride, None if self.last[1] else (stop - left) // stride)]
 
 
-def windows(net: FeatureExtractor, size: tuple[int, int], layers: tuple[str, ...], tile: int) -> Iterator[Window]:
+def windows(net: FeatureExtractor, size: tuple[int, int], layers: Sequence[str], tile: int) -> Iterator[Window]:
     """Tiles of about `tile` pixels that cover a picture of `size`, aligned to the grid of the deepest layer."""
     if net.family != "vgg":
         raise ValueError(f"{net.name} cannot be computed in tiles, only networks of the VGG family can; take a smaller picture")
@@ -111,18 +112,30 @@ def _tiles(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int) -> lis
     return list(windows(net, (image.shape[-2], image.shape[-1]), layers, tile)) if layers else []
 
 
-def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int) -> dict[str, Tensor]:
-    """The raw losses of every term, as `losses.evaluate` gives them, in the memory of one tile and without gradients."""
-    with torch.no_grad():
-        return _values(image, terms, _collect(net, image, terms, _tiles(net, image, terms, tile)))
+@torch.no_grad()
+def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int | None = None) -> dict[str, Tensor]:
+    """The raw losses of every term without gradients; with `tile`, in the memory of one tile."""
+    if tile is None:
+        return losses.evaluate(net, image, terms)
+    return _values(image, terms, _collect(net, image, terms, _tiles(net, image, terms, tile)))
 
 
-def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int) -> dict[str, Tensor]:
-    """The raw losses, and the gradient of the scaled total added to `x.grad`, in the memory of one tile."""
-    tiles = _tiles(net, x, terms, tile)
-    sums = {key: value.requires_grad_() for key, value in _collect(net, x, terms, tiles).items()}
-    losses = _values(x, terms, sums)
-    (total(losses, terms) * scale).sum().backward()
+def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int | None = None) -> dict[str, Tensor]:
+    """The raw losses, and the gradient of the scaled total added to `x.grad`; with `tile`, in the memory of one tile."""
+    if tile is None:
+        found = losses.evaluate(net, x, terms)
+        (losses.total(found, terms) * scale).sum().backward()
+    else:
+        tiles = _tiles(net, x, terms, tile)
+        sums = {key: value.requires_grad_() for key, value in _collect(net, x, terms, tiles).items()}
+        found = _values(x, terms, sums)
+        (losses.total(found, terms) * scale).sum().backward()
+        _bring_back(net, x, terms, tiles, sums)
+    return {name: loss.detach() for name, loss in found.items()}
+
+
+def _bring_back(net: FeatureExtractor, x: Tensor, terms: Terms, tiles: list[Window], sums: Mapping[str, Tensor]) -> None:
+    """Add to `x.grad`, tile by tile, what the derivatives by the sums mean for the pixels."""
     gradient = x.grad if x.grad is not None else torch.zeros_like(x)
     strides = _strides(net)
     for window in tiles:
@@ -130,14 +143,31 @@ def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile
         found = _sums(net, piece, terms, window, strides)
         wanted = {key: value for key, value in found.items() if value.requires_grad and sums[key].grad is not None}
         torch.autograd.backward(list(wanted.values()), [sums[key].grad for key in wanted])
-        window.cut(gradient).add_(piece.grad)  # type: ignore[arg-type]
+        if piece.grad is not None:
+            window.cut(gradient).add_(piece.grad)
     x.grad = gradient
-    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def grams(
+    net: FeatureExtractor, image: Tensor, layers: Sequence[str], tile: int | None = None, guides: Activations | None = None
+) -> dict[str, Tensor]:
+    """The Gram matrix of each layer of a picture, guided if guides are given."""
+    loss = StyleLoss(dict.fromkeys(layers, torch.empty(0)), guides=guides)
+    if tile is None:
+        with torch.no_grad():
+            sums = loss.sums(net(image, layers))
+    else:
+        terms: Terms = {"": (1.0, loss)}
+        found = _collect(net, image, terms, _tiles(net, image, terms, tile))
+        sums = {key.removeprefix("/"): value for key, value in found.items()}
+    return {layer: sums[layer] / (1 if guides else sums[f"{layer} positions"]) for layer in layers}
 
 
 @torch.no_grad()
-def activations(net: FeatureExtractor, image: Tensor, layers: tuple[str, ...], tile: int) -> dict[str, Tensor]:
-    """The activations of a whole picture, put together from tiles."""
+def activations(net: FeatureExtractor, image: Tensor, layers: Sequence[str], tile: int | None = None) -> dict[str, Tensor]:
+    """The activations of a whole picture; with `tile`, put together from tiles."""
+    if tile is None:
+        return net(image, layers)
     strides = _strides(net)
     whole: dict[str, Tensor] = {}
     sizes = {row.name: (row.channels, row.size(image.shape[-2]), row.size(image.shape[-1])) for row in geometry(net)}

@@ -1,0 +1,113 @@
+"""Before a long run: how many seconds and how much memory it will take, and whether it must go in tiles."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+import torch
+from torch import nn
+
+from nstutils import images
+from nstutils.backbones import FeatureExtractor, geometry
+from nstutils.losses import StyleLoss, Terms, gram
+from nstutils.optimise import Stage, descend
+
+TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
+PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
+CURVATURES = 42  # and L-BFGS this many more
+SHARE = 0.8  # of the free memory that a run may take
+PROBES = (96, 224)  # sides of the two squares that are timed
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds and bytes a run will take beyond what is in memory already, and the tiles it needs (None: none)."""
+
+    seconds: float
+    memory: int
+    tile: int | None
+
+    def __str__(self) -> str:
+        """In words."""
+        span = f"{self.seconds:.0f} seconds" if self.seconds < 120 else f"{self.seconds / 60:.0f} minutes"
+        return f"about {span} and {self.memory / 1e9:.1f} GB" + (f", in tiles of {self.tile} pixels" if self.tile else "")
+
+
+def work(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage]) -> float:
+    """Floating-point operations of a run: twice the convolutions' forward pass at every step."""
+    once, modules = 0.0, dict(net.net.named_children())
+    for row in geometry(net)[: depth(net, layers)]:
+        module = modules[row.name]
+        once += sum(2 * p.numel() for p in module.parameters() if p.ndim > 1) / row.stride**2
+    return sum(2 * once * stage.size[0] * stage.size[1] * stage.steps for stage in stages)
+
+
+def depth(net: FeatureExtractor, layers: Sequence[str]) -> int:
+    """How many modules a pass goes through to reach the deepest of `layers`."""
+    return max((net.layers.index(layer) + 1 for layer in layers), default=0)
+
+
+def memory(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str, tile: int | None = None) -> int:
+    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs."""
+    height, width = size
+    pictures = (PICTURES + (CURVATURES if method == "lbfgs" else 0)) * 3 * 4 * height * width
+    if tile:
+        margin = 2 * (max(row.receptive_field for row in geometry(net) if row.name in layers) // 2 + 32)
+        height, width = min(height, tile * 3 // 2 + margin), min(width, tile * 3 // 2 + margin)
+    kept = largest = 0
+    for row in geometry(net)[: depth(net, layers)]:
+        here = row.channels * row.size(height) * row.size(width) * net.weight.element_size()
+        overwritten = isinstance(dict(net.net.named_children())[row.name], nn.Conv2d) and row.name not in layers
+        kept += (0 if overwritten else here) + (here if row.name in layers else 0)  # a loss keeps its derivative too
+        largest = max(largest, here)
+    return pictures + kept + 2 * largest
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a run may take on the device."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return int(SHARE * free)
+
+
+def tile_for(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str) -> int | None:
+    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so."""
+    free = free_memory(net.weight.device)
+    if memory(net, layers, size, method) <= free:
+        return None
+    if net.family == "vgg" and memory(net, layers, size, method, TILE) <= free:
+        return TILE
+    tile = TILE if net.family == "vgg" else None
+    long = max(size)
+    while long > 16 and memory(net, layers, (size[0] * long // max(size), size[1] * long // max(size)), method, tile) > free:
+        long = long * 9 // 10
+    need = memory(net, layers, size, method, tile)
+    raise MemoryError(
+        f"{max(size)} pixels would take {need / 1e9:.1f} GB and {free / 1e9:.1f} GB may be used; "
+        f"choose a smaller size: the largest that fits is about {long}"
+    )
+
+
+def estimate(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], method: str, tile: int | None) -> Estimate:
+    """What a run will take, from a short timing of the same network on two small squares (about a second)."""
+    few, many = PROBES
+    short, long = (_timed(net, layers, side, method) for side in PROBES)
+    slope = max(0.0, (long - short) / (many**2 - few**2))
+    constant = max(0.0, short - slope * few**2)
+    extra = 1.5 * ((tile + 192) / tile) ** 2 if tile else 1.0  # three passes instead of two, and the margins
+    seconds = sum(stage.steps * (constant + slope * extra * stage.size[0] * stage.size[1]) for stage in stages)
+    return Estimate(seconds, memory(net, layers, stages[-1].size, method, tile), tile)
+
+
+def _timed(net: FeatureExtractor, layers: Sequence[str], side: int, method: str) -> float:
+    """The seconds of one step on a square of noise: the quickest of three, after one to warm up."""
+    x = images.noise((side, side)).to(net.weight.device)
+    with torch.no_grad():
+        targets = {layer: gram(features) * 0.5 for layer, features in net(x, layers).items()}
+    terms: Terms = {"style": (1.0, StyleLoss(targets))}
+    steps, times = descend(net, x, terms, steps=5, method=method), []
+    for _ in range(4):
+        begin = time.perf_counter()
+        next(steps)
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])

@@ -1,0 +1,80 @@
+"""Estimates before a run: what they count, when they refuse."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from nstutils import backbone, images, preflight, stylise
+from nstutils.cli import main
+from nstutils.optimise import Stage
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu4_2")
+
+
+def test_the_work_of_vgg19_is_the_count_of_its_products() -> None:
+    net = backbone("random-vgg19")
+    plan = [(3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2), (128, 256, 4), *[(256, 256, 4)] * 3]
+    plan += [(256, 512, 8), *[(512, 512, 8)] * 3, (512, 512, 16)]
+    products = sum(9 * c * n * (256 // stride) ** 2 for c, n, stride in plan)
+    stages = [Stage((256, 256), 10, {})]
+    assert preflight.work(net, LAYERS, stages) == pytest.approx(10 * 4 * products)
+
+
+def test_memory_grows_with_the_pixels_and_a_tile_bounds_its_activations() -> None:
+    net = backbone("classroom")
+    small, large = (preflight.memory(net, LAYERS, (n, n), "adam") for n in (512, 1024))
+    assert large == pytest.approx(4 * small, rel=0.01)
+    tiled = [preflight.memory(net, LAYERS, (n, n), "adam", 512) for n in (4096, 8192)]
+    pictures = preflight.PICTURES * 3 * 4 * 4096**2
+    assert tiled[1] - tiled[0] == 3 * pictures
+    assert preflight.memory(net, LAYERS, (512, 512), "lbfgs") > small
+
+
+def test_what_does_not_fit_goes_in_tiles_and_what_never_fits_is_refused_with_a_size_that_does(
+    monkeypatch: pytest.MonkeyPatch, pictures: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = backbone("classroom")
+    need = [preflight.memory(net, LAYERS, (2048, 2048), "adam", tile) for tile in (None, preflight.TILE)]
+    monkeypatch.setattr(preflight, "free_memory", lambda _: need[0])
+    assert preflight.tile_for(net, LAYERS, (2048, 2048), "adam") is None
+    monkeypatch.setattr(preflight, "free_memory", lambda _: need[1])
+    assert preflight.tile_for(net, LAYERS, (2048, 2048), "adam") == preflight.TILE
+    monkeypatch.setattr(preflight, "free_memory", lambda _: need[1] // 4)
+    with pytest.raises(MemoryError, match=r"2048 pixels would take .* the largest that fits is about (\d+)") as caught:
+        preflight.tile_for(net, LAYERS, (2048, 2048), "adam")
+    fits = int(str(caught.value).split()[-1])
+    assert preflight.memory(net, LAYERS, (fits, fits), "adam", preflight.TILE) <= need[1] // 4
+    assert main(["stylise", *pictures, "-o", str(tmp_path / "out.png"), "--size", "2048"]) == 1
+    assert "the largest that fits" in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_an_estimate_names_finite_seconds_that_grow_with_the_steps() -> None:
+    net = backbone("classroom")
+    once, thrice = (preflight.estimate(net, LAYERS[:2], [Stage((256, 256), n, {})], "adam", None) for n in (10, 1000))
+    assert 0 < once.seconds < thrice.seconds < math.inf
+    assert "seconds and" in str(once)
+
+
+@pytest.mark.parametrize("options", [{}, {"keep_colour": "luminance", "layer_weights": {1: [1] * 5, 4: [0.2] * 5}}])
+def test_a_picture_made_in_tiles_is_the_picture_made_whole(options: dict[str, object]) -> None:
+    content, style = images.noise((100, 140), 1), images.noise((90, 120), 2)
+    content, style = (torch.nn.functional.avg_pool2d(x, 7, 1) for x in (content, style))
+    settings = {"size": 200, "scales": "1", "steps": 6, "dtype": "float32", **options}
+    whole, tiled = (stylise(content, style, tile=tile, **settings) for tile in (None, 64))
+    assert tiled.card["tile"] == 64
+    assert (whole.image - tiled.image).abs().max() < 2e-3
+    for name, value in whole.history["final"].items():
+        assert tiled.history["final"][name] == pytest.approx(value, rel=1e-4)
+
+
+def test_guides_work_in_tiles_too(tmp_path: Path) -> None:
+    content, styles = images.noise((64, 128), 1), [images.noise((64, 96), seed) for seed in (2, 3)]
+    left = torch.zeros(1, 3, 64, 128)
+    left[..., :64] = 1
+    masks = [str(images.save(mask, tmp_path / f"{k}.png")) for k, mask in enumerate((left, 1 - left))]
+    settings = {"size": 128, "scales": "1", "steps": 4, "dtype": "float32", "content_guide": masks}
+    whole, tiled = (stylise(content, styles, tile=tile, **settings) for tile in (None, 64))
+    assert (whole.image - tiled.image).abs().max() < 2e-3
