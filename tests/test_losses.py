@@ -268,3 +268,21 @@ def test_the_total_weighs_every_term_and_leaves_out_those_of_weight_zero() -> No
     assert total(losses, terms).tolist() == [10.5, 1.0]
     with pytest.raises(ValueError, match="all weights are zero, so there is nothing to minimise; give alpha, beta or tv"):
         total(losses, {"c": (0.0, TVLoss())})
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 70, 90), (2, 24, 20, 30), (1, 8, 300, 111)])
+def test_the_gram_matrix_of_bfloat16_features_is_that_of_float64_but_for_small_rounding(shape: tuple[int, ...]) -> None:
+    features = torch.rand(shape, generator=torch.Generator().manual_seed(3)).bfloat16()
+    wanted = gram(features.double())
+    found = gram(features.contiguous(memory_format=torch.channels_last))
+    assert found.dtype == torch.float32
+    assert (found - wanted).norm() < 1e-3 * wanted.norm()
+
+
+def test_the_derivative_through_bfloat16_features_points_where_that_of_float64_points() -> None:
+    features = torch.rand((1, 16, 80, 90), generator=torch.Generator().manual_seed(3)).bfloat16()
+    weights = torch.randn((1, 16, 16), generator=torch.Generator().manual_seed(4))
+    found, wanted = features.clone().requires_grad_(), features.double().requires_grad_()
+    (gram(found) * weights).sum().backward()
+    (gram(wanted) * weights).sum().backward()
+    assert torch.cosine_similarity(found.grad.double().flatten(), wanted.grad.flatten(), dim=0) > 0.9999

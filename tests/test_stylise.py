@@ -337,7 +337,7 @@ def started(words: list[str], out: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", SAVING, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 150
     while not state_path(out).exists() or state_path(out).stat().st_mtime_ns == before:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end
@@ -403,7 +403,7 @@ def test_an_interrupt_keeps_the_picture_and_says_how_to_go_on(pictures: tuple[st
     words = ["stylise", *pictures, "-o", "out.png", *flags(LONG)]
     process = started(words, out)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=150)
     last = said.splitlines()[-1]
     assert process.returncode == 1
     assert last.startswith("stopped after step ")

@@ -2319,12 +2319,12 @@ def save(name: str, picture: Picture, folder: Path) -> None:
         Image.fromarray(255 - sky).save(folder / f"mask_{short}_ground.png", optimize=True)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Draw the named pictures, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to draw, such as style_swirls or swirls")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "data" / "pictures")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = [n for n in PICTURES if not options.names or n in options.names or n.split("_")[1] in options.names]
     for name in wanted:

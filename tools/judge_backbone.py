@@ -100,7 +100,7 @@ def sheet(pictures: list[Tensor], columns: int, width: int = 256) -> Tensor:
     return torch.cat(rows, 2)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="+", help="weights files, or random-vgg19")
     parser.add_argument("--judge", default="random-vgg19", help="the network that judges closeness of style")
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="steps of every reconstruction and transfer")
     parser.add_argument("--tv", type=float, default=0.0)
     parser.add_argument("--beta", type=float, default=1e3)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     judge = network(args.judge)
     table: dict[str, dict[str, float]] = {}
     for name in args.networks:

@@ -16,6 +16,7 @@ import json
 import math
 import time
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils.backbones import FeatureExtractor, Fire, rescaled, squeezenet, vgg
+from nstutils import weights
+from nstutils.backbones import IMAGENET_MEAN as MEAN
+from nstutils.backbones import IMAGENET_STD as STD
+from nstutils.backbones import FeatureExtractor, Fire, converted, rescaled, squeezenet, vgg
 
 READ = {  # layer: (pixels of the read-out per position, shrinking of the crop it must give back)
     "vgg": {"relu1_1": (1, 1), "relu2_1": (2, 1), "relu3_1": (4, 1), "relu4_2": (2, 4), "relu5_1": (2, 8)},
@@ -64,7 +68,7 @@ def read_photos(sources: list[Path]) -> Photos:
     return Photos(pictures, label, torch.tensor(held), names)
 
 
-def _files(source: Path):
+def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     suffixes = (".jpg", ".jpeg", ".png")
     if source.suffix == ".zip":
         with zipfile.ZipFile(source) as archive:
@@ -176,9 +180,11 @@ def fine_band(x: Tensor) -> Tensor:
     return x - F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
-def loss_of(trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args) -> tuple[Tensor, dict[str, float]]:
+def loss_of(
+    trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args: argparse.Namespace
+) -> tuple[Tensor, dict[str, float]]:
     """The sum that is minimised, and its parts for the log."""
-    mean, std = x.new_tensor(args.mean).view(1, 3, 1, 1), x.new_tensor(args.std).view(1, 3, 1, 1)
+    mean, std = x.new_tensor(MEAN).view(1, 3, 1, 1), x.new_tensor(STD).view(1, 3, 1, 1)
     x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         classes, photographs, outs = trainee(x)
@@ -208,11 +214,11 @@ def given_back(outs: dict[str, Tensor], read: dict[str, tuple[int, int]], x: Ten
 
 
 @torch.no_grad()
-def accuracy(trainee: Trainee, photos: Photos, args) -> float:
+def accuracy(trainee: Trainee, photos: Photos) -> float:
     """Share of the held-out labelled photographs named right, from one central crop."""
     trainee.eval()
     indices = torch.nonzero(photos.held).flatten().tolist()
-    mean, std = torch.tensor(args.mean).view(1, 3, 1, 1), torch.tensor(args.std).view(1, 3, 1, 1)
+    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
     right = 0
     for start in range(0, len(indices), 64):
         rows = indices[start : start + 64]
@@ -235,90 +241,106 @@ def rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1, step / 300, (steps - step) / (0.25 * steps))
 
 
-def save(trainee: Trainee, photos: Photos, args, facts: dict) -> None:
+def save(trainee: Trainee, photos: Photos, args: argparse.Namespace, facts: dict) -> None:
     """Fold, scale to mean activation 1 over 200 photographs, and write float16 weights with their facts."""
-    from safetensors.torch import save_file
-
-    extractor = FeatureExtractor(folded(trainee), name=args.network, mean=args.mean, std=args.std)
+    extractor = FeatureExtractor(folded(trainee), name=args.network, mean=MEAN, std=STD)
     rng = np.random.default_rng(1)
-    rows = rng.choice(len(photos.pictures), 200, replace=False)
-    extractor = rescaled(extractor, [crops(photos, rows[k : k + 50], 96, rng) for k in range(0, 200, 50)])
-    state = {k: v.to(torch.float16).contiguous() for k, v in extractor.net.state_dict().items()}
-    header = {"network": args.network, "widths": ",".join(map(str, args.widths)), "mean": json.dumps(args.mean)}
-    header |= {"std": json.dumps(args.std), "facts": json.dumps(facts)}
-    save_file(state, args.out, header)
+    rows = rng.choice(len(photos.pictures), min(200, len(photos.pictures)), replace=False)
+    extractor = rescaled(extractor, [crops(photos, rows[k : k + 50], 96, rng) for k in range(0, len(rows), 50)])
+    weights.save(converted(extractor, torch.float16), args.out, facts=json.dumps(facts))
 
 
-def parse() -> argparse.Namespace:
-    """Every setting of a training, with its default."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", nargs="+", type=Path, help="folders or zip files of images")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="weights to write (.safetensors)")
-    parser.add_argument("--network", choices=("vgg", "squeezenet"), default="vgg")
-    parser.add_argument("--widths", default="32,64,96,128,128", help="filters of the five blocks of the vgg plan")
-    parser.add_argument("--steps", type=int, default=16000)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--size", type=int, default=48, help="side of the crops; the last quarter uses 4/3 of it")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
-    parser.add_argument("--readout", type=float, default=1.0, help="weight of giving the crop back")
-    parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
-    parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among the read-outs")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
-    args = parser.parse_args()
-    args.widths = tuple(int(w) for w in args.widths.split(","))
-    args.mean, args.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    return args
-
-
-def main() -> None:
-    args = parse()
-    torch.manual_seed(args.seed)
-    photos = read_photos(args.photos)
-    usable = torch.nonzero(~photos.held).flatten().numpy()
-    print(f"{len(photos.pictures)} photographs, {len(photos.classes)} classes, {int(photos.held.sum())} held out", flush=True)
-    trainee = Trainee(args.network, args.widths, max(1, len(photos.classes)), len(photos.pictures))
-    trainee = trainee.to(memory_format=torch.channels_last)
+def optimiser_of(trainee: Trainee, lr: float) -> torch.optim.Optimizer:
+    """AdamW; what has one dimension (biases, batch norm) is not decayed."""
     decay = [p for p in trainee.parameters() if p.ndim > 1]
     rest = [p for p in trainee.parameters() if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=args.lr, fused=True)
-    checkpoint = args.out.with_suffix(".checkpoint.pt")
-    step, seconds = 0, 0.0
+    return torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}], lr=lr, fused=True
+    )
+
+
+def write_checkpoint(path: Path, trainee: Trainee, optimiser: torch.optim.Optimizer, step: int, seconds: float) -> None:
+    """All that is needed to go on, whole or not at all."""
+    state = {"trainee": trainee.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def train(args: argparse.Namespace, photos: Photos, trainee: Trainee) -> None:
+    """Go on from the checkpoint, or begin; write a checkpoint and the weights every `args.every` steps and at the end."""
+    optimiser, checkpoint = optimiser_of(trainee, args.lr), args.out.with_suffix(".checkpoint.pt")
+    done, seconds = 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         trainee.load_state_dict(saved["trainee"])
         optimiser.load_state_dict(saved["optimiser"])
-        step, seconds = saved["step"], saved["seconds"]
-        print(f"going on from step {step}", flush=True)
+        done, seconds = saved["step"], saved["seconds"]
+        print(f"going on from step {done}", flush=True)
     run = torch.compile(trainee) if args.compile else trainee
-    last = begin = time.perf_counter()
-    while step < args.steps:
-        rng = np.random.default_rng([args.seed, step])
-        indices = rng.choice(usable, args.batch)
-        size = args.size if step < 0.75 * args.steps else args.size * 4 // 3
-        for group in optimiser.param_groups:
-            group["lr"] = rate(step + 1, args.steps, args.lr)
-        total, parts = loss_of(run, crops(photos, indices, size, rng), photos.label[indices], torch.from_numpy(indices), args)
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(trainee.parameters(), 5.0)
-        optimiser.step()
-        step += 1
+    begin = time.perf_counter()
+    for step in range(done + 1, args.steps + 1):
+        parts = train_step(args, photos, trainee, run, optimiser, step)
+        spent = time.perf_counter() - begin
         if step % 100 == 0:
-            log = " ".join(f"{k} {v:.3f}" for k, v in parts.items())
-            print(f"step {step} {log} {100 * args.batch / (time.perf_counter() - last):.0f} crops/s", flush=True)
-            last = time.perf_counter()
-        if step % 1000 == 0 or step == args.steps:
-            spent = seconds + time.perf_counter() - begin
-            state = {"trainee": trainee.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent}
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-            facts = {"steps": step, "crops": step * args.batch, "seconds": round(spent), "seed": args.seed}
-            facts["accuracy"] = round(accuracy(trainee, photos, args), 4)
+            log = " ".join(f"{name} {part:.3f}" for name, part in parts.items())
+            print(f"step {step} of {args.steps} {log} {(step - done) * args.batch / spent:.0f} crops/s", flush=True)
+        if step % args.every == 0 or step == args.steps:
+            write_checkpoint(checkpoint, trainee, optimiser, step, seconds + spent)
+            facts = {"steps": step, "crops": step * args.batch, "seconds": round(seconds + spent), "seed": args.seed}
+            facts["accuracy"] = round(accuracy(trainee, photos), 4)
             save(trainee, photos, args, facts)
             print(facts, flush=True)
+
+
+def train_step(
+    args: argparse.Namespace, photos: Photos, trainee: Trainee, run: nn.Module, optimiser: torch.optim.Optimizer, step: int
+) -> dict[str, float]:
+    """One batch; all its chance comes from the seed and the step, so that a resumed training sees the same crops."""
+    rng = np.random.default_rng([args.seed, step - 1])
+    indices = rng.choice(torch.nonzero(~photos.held).flatten().numpy(), args.batch)
+    size = args.size if step <= 0.75 * args.steps else args.size * 4 // 3
+    for group in optimiser.param_groups:
+        group["lr"] = rate(step, args.steps, args.lr)
+    batch = crops(photos, indices, size, rng)
+    total, parts = loss_of(run, batch, photos.label[indices], torch.from_numpy(indices), args)
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    nn.utils.clip_grad_norm_(trainee.parameters(), 5.0)
+    optimiser.step()
+    return parts
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Every setting of a training, with its default."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", nargs="+", type=Path, help="folders or zip files of images")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="weights to write (.safetensors)")
+    parser.add_argument("--network", choices=tuple(READ), default="vgg")
+    parser.add_argument("--widths", default="32,64,128,128,128", help="filters of the five blocks of the vgg plan")
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--every", type=int, default=500, help="steps between two checkpoints")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--size", type=int, default=48, help="side of the crops; the last quarter uses 4/3 of it")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
+    parser.add_argument("--readout", type=float, default=3.0, help="weight of giving the crop back from low layers")
+    parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among these read-outs")
+    parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
+    args = parser.parse_args(arguments)
+    args.widths = tuple(int(width) for width in args.widths.split(","))
+    return args
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the photographs and train."""
+    args = parse(arguments)
+    torch.manual_seed(args.seed)
+    photos = read_photos(args.photos)
+    print(f"{len(photos.pictures)} photographs, {len(photos.classes)} classes, {int(photos.held.sum())} held out", flush=True)
+    trainee = Trainee(args.network, args.widths, max(1, len(photos.classes)), len(photos.pictures))
+    train(args, photos, trainee.to(memory_format=torch.channels_last))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""What the makers run: the training resumes and leaves weights that load, the pictures are drawn again bit for bit."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from nstutils import backbone, images, weights
+
+TOOLS = Path(__file__).parent.parent / "tools"
+
+
+def tool(name: str) -> ModuleType:
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Two classes of ten small pictures and some without a class."""
+    for number in range(24):
+        folder = tmp_path / "photos" / ("cats" if number < 10 else "dogs" if number < 20 else "")
+        images.save(images.resize(images.noise((6, 8), number), 64), folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("network", ["vgg", "squeezenet"])
+def test_a_training_resumes_exactly_and_leaves_weights_that_load(photographs: Path, tmp_path: Path, network: str) -> None:
+    train = tool("train_backbone").main
+    common = ["--network", network, "--widths", "8,8,8,8,8", "--batch", "6", "--size", "32", "--every", "2", "--steps"]
+    straight, halved = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    train([str(photographs), "-o", str(straight), *common, "4"])
+    module = tool("train_backbone")
+    step = module.train_step
+
+    def broken(*args: object) -> dict[str, float]:
+        if args[-1] == 4:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    module.train_step = broken
+    with pytest.raises(KeyboardInterrupt):
+        module.main([str(photographs), "-o", str(halved), *common, "4"])
+    train([str(photographs), "-o", str(halved), *common, "4"])
+    name = "classroom" if network == "vgg" else "squeezenet"
+    nets = [backbone(name, weights=path) for path in (straight, halved)]
+    for one, other in zip(*(net.parameters() for net in nets), strict=True):
+        assert torch.equal(one, other)
+    facts = json.loads(weights.header_of(straight)["facts"])
+    assert facts["steps"] == 4
+    assert 0 <= facts["accuracy"] <= 1
+
+
+def test_batch_norm_folds_into_the_convolutions(photographs: Path) -> None:
+    module = tool("train_backbone")
+    torch.manual_seed(0)
+    trainee = module.Trainee("vgg", (8, 8, 8, 8, 8), 2, 24)
+    x = torch.rand(4, 3, 32, 32)
+    for _ in range(3):
+        trainee(torch.rand(8, 3, 32, 32))
+    trainee.eval()
+    plain = module.folded(trainee)
+    torch.testing.assert_close(plain(x), trainee.net(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_is_drawn_again_bit_for_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool("draw_pictures").main(["impasto", "--out", str(tmp_path)])
+    drawn = tmp_path / "style_impasto.jpg"
+    shipped = images.load("impasto")
+    again = images.load(drawn)
+    assert again.shape == shipped.shape
+    assert drawn.read_bytes() == images.find("impasto").read_bytes() or (again - shipped).abs().mean() < 1 / 255
+
+
+def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = tool("judge_backbone")
+    judge.PHOTOGRAPHS, judge.STYLES = ("chelsea",), ("swirls",)
+    shipped = images.data_folder() / "weights" / "classroom.safetensors"
+    judge.main([str(shipped), "--size", "64", "--steps", "2", "--judge", str(shipped), "--sheets", str(tmp_path)])
+    numbers = json.loads((tmp_path / "classroom.json").read_text())
+    assert {"rebuilt from relu5_1 (dB)", "texture: style distance", "from noise: style distance", "accuracy"} <= numbers.keys()
+    assert "| from content: edge correlation with content |" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.png"))) == 3
