@@ -10,7 +10,7 @@ import torch
 from nstutils import devices, fetch, images
 from nstutils.backbones import geometry
 from nstutils.settings import settings
-from nstutils.weights import backbone
+from nstutils.weights import backbone, structure
 
 PACKAGES = ("torch", "torchvision", "jupyterlab", "matplotlib", "ipywidgets", "pillow", "nbval", "nbgrader", "numpy")
 
@@ -48,11 +48,11 @@ def report() -> str:
 
 def layers(name: str) -> str:
     """The table of a network: channels, size of the activations of a 256-pixel picture, parameters, receptive field."""
-    net = backbone(name)
+    net = structure(name)
     rows = geometry(net)
     lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
     for row in rows:
         size = f"{row.size(256)} x {row.size(256)}"
         lines.append(f"{row.name:<10}{row.channels:>9}{size:>12}{row.stride:>8}{row.receptive_field:>7}{row.parameters:>12,}")
-    lines.append(f"{name}, weights {net.sha256[:8]}, {net.pool} pooling, {sum(row.parameters for row in rows):,} parameters")
+    lines.append(f"{name}: {sum(row.parameters for row in rows):,} parameters in all")
     return "\n".join(lines)

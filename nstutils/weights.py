@@ -40,6 +40,15 @@ def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.Pa
     return build(name, state, header, pool)
 
 
+def structure(name: str) -> FeatureExtractor:
+    """The network `name` without weights: enough for its table, nothing is read, downloaded or allocated."""
+    if name == "classroom":
+        return backbone(name)
+    with torch.device("meta"):
+        net = squeezenet() if name == "squeezenet" else vgg(convs=VGG_CONVS[name.removeprefix("random-")])
+    return FeatureExtractor(net, name=name)
+
+
 def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
     """A network of the plan `name` with the weights of `state`; refuses weights of another network."""
     if name in VGG_CONVS or name == "classroom":

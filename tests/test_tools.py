@@ -83,6 +83,16 @@ def test_a_picture_is_drawn_again_bit_for_bit(tmp_path: Path, capsys: pytest.Cap
     assert drawn.read_bytes() == images.find("impasto").read_bytes() or (again - shipped).abs().mean() < 1 / 255
 
 
+@pytest.mark.long
+def test_all_pictures_are_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool("draw_pictures").main(["--out", str(tmp_path)])
+    folder = images.data_folder() / "pictures"
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(path.name for path in folder.iterdir() if path.suffix != ".md")
+    for name in drawn:
+        assert (images.load(tmp_path / name) - images.load(folder / name)).abs().mean() < 0.5 / 255
+
+
 def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judge = tool("judge_backbone")
     judge.PHOTOGRAPHS, judge.STYLES = ("chelsea",), ("swirls",)
