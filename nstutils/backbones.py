@@ -75,8 +75,8 @@ def _pooling(kind: str, size: int, stride: int) -> nn.Module:
 class FeatureExtractor(nn.Module):
     """A frozen network that gives the activations of the layers asked for, and computes no deeper than them.
 
-    `net` is a Sequential whose module names are the layer names. `label` says which weights these are (name and hash)
-    and stands on every run card; two extractors with one label give the same activations.
+    `net` is a Sequential whose module names are the layer names. `name` and `sha256` say which weights these are and stand on
+    every run card; two extractors with equal ones give the same activations.
     """
 
     def __init__(
@@ -213,6 +213,7 @@ def rescaled(extractor: FeatureExtractor, images: Sequence[Tensor]) -> FeatureEx
     """Gatys' normalisation: every filter scaled to a mean activation of 1 over `images`; what the network computes is the
     same up to these scales, because each next layer takes them back. A filter that never fires stays as it is."""
     result = copy.deepcopy(extractor)
+    result.sha256 = f"{extractor.sha256}, rescaled"
     xs = [result.prepared(image) for image in images]
     scale = xs[0].new_ones(3)
     for module in result.net:

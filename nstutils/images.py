@@ -181,18 +181,23 @@ def encoded(image: Tensor, suffix: str) -> bytes:
 
 
 def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMATS)) -> Path:
-    """`path` if a file can be written there, with one of `suffixes`; else an error that says what is wrong."""
+    """`path` if a file can be written there, with one of `suffixes`; else an error that says what is wrong.
+
+    Nothing is made yet: missing folders come with the file.
+    """
+    if not os.fspath(path):
+        raise ValueError("the name of the file to write is '', which is empty; give one, for instance out.png")
     path = Path(os.path.expanduser(path))
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in one of {', '.join(suffixes)}")
     if os.path.isdir(path):
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
+    there = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=there):
+            pass
     except OSError as error:
-        raise OSError(f"cannot make the folder {os.fspath(path.parent)!r} ({error.strerror}); choose another place") from error
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"may not write into {os.fspath(path.parent)!r}; choose another place")
+        raise PermissionError(f"cannot write into {os.fspath(there)!r} ({reason(error)}); choose another place") from error
     return path
 
 
@@ -201,6 +206,7 @@ def atomic(path: Path) -> Iterator[str]:
     """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
     part = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         os.close(handle)
         yield part

@@ -25,7 +25,7 @@ from nstutils.backbones import FeatureExtractor
 from nstutils.losses import Terms, total
 from nstutils.results import Result, on_device
 
-METHODS = {"adam": 0.03, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
+METHODS = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
 RESCUES = 5  # restarts from the best picture before giving up
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
 
@@ -274,7 +274,14 @@ def coarse_to_fine(
     """
     rows = list(resume["rows"]) if resume else []
     spent, begin, saved = resume["seconds"] if resume else 0.0, time.perf_counter(), time.perf_counter()
-    bar = tqdm(total=sum(s.steps for s in stages), initial=len(rows), disable=not progress, desc="style transfer", unit="step")
+    bar = tqdm(
+        total=sum(s.steps for s in stages),
+        initial=len(rows),
+        disable=not progress,
+        desc="style transfer",
+        unit="step",
+        delay=0.3,
+    )
     with _interruptible(stop) as halt, bar:
         for number, step in _walk(net, init, stages, resume, options):
             rows.append(_row(len(rows) + 1, step, stages[number], spent + time.perf_counter() - begin))

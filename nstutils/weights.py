@@ -106,7 +106,8 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
         raise ValueError(f"{path} is damaged or not a weights file ({reason}); download it again") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds something else than weights; give a state dict of tensors")
-    return state, header if "sha256" in header else header | {"sha256": fetch.sha256(path)}
+    ours = path.parent == settings().cache and "sha256" in header  # kept features carry the hash of the file they came from
+    return state, header if ours else header | {"sha256": fetch.sha256(path)}
 
 
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:

@@ -1,6 +1,7 @@
 """Shared by all tests: no network, no reader's settings, a toy network, small pictures."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from nstutils.backbones import FeatureExtractor
 from nstutils.images import save
 
 REAL_CONNECT = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny pictures gain nothing from a second thread, and a busy machine loses much."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """The networks: names, sizes and receptive fields against brute force, and against torchvision's."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -34,15 +33,6 @@ SQUEEZENET = [
     *("conv1", "relu1", "pool1", "fire2", "fire3", "pool3", "fire4", "fire5"),
     *("pool5", "fire6", "fire7", "fire8", "fire9"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors: a second thread only waits for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def picture(*shape: int, seed: int = 0) -> Tensor:

@@ -154,15 +154,6 @@ class Trap:
         return os.mkdir, ("ran",)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny pictures gain nothing from threads, and a busy machine loses much."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of everything: pictures and masks, good, damaged and mistaken, and a finished picture that must stay."""
@@ -285,7 +276,6 @@ def test_the_code_in_a_weights_file_would_run_if_it_were_unpickled(desk: Path) -
     assert (desk / "ran").is_dir()
 
 
-@pytest.mark.xfail(strict=True, reason="images.writable makes the folders before anything is checked")
 def test_a_refused_run_makes_no_folders(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = snapshot(desk)
     for wrong in (["--init=missing.png"], ["--content-layers=relu9_9"], ["--resume"]):

@@ -394,8 +394,8 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
         ("x.xyz", ValueError, ".png"),
         ("x", ValueError, ".png"),
         ("folder.png", IsADirectoryError, "folder"),
-        ("file/x.png", OSError, "cannot make the folder"),
-        ("file/deeper/x.png", OSError, "cannot make the folder"),
+        ("file/x.png", OSError, "cannot write into"),
+        ("file/deeper/x.png", OSError, "cannot write into"),
         ("x" * 300 + ".png", OSError, "name too long"),
     ],
 )
@@ -410,8 +410,11 @@ def test_a_place_that_cannot_be_written_is_told_in_one_sentence(
 
 
 def test_a_folder_that_may_not_be_written_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images.os, "access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(PermissionError, match="may not write") as caught:
+    def refused(**_: object) -> None:  # root may write anywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(images.tempfile, "TemporaryFile", refused)
+    with pytest.raises(PermissionError, match="cannot write into") as caught:
         images.save(image(), tmp_path / "x.png")
     assert_sentence(caught.value, "another place")
 

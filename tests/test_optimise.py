@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,6 @@ from nstutils.results import Result, load_state, save_state
 SIZE = (10, 12)
 methods = pytest.mark.parametrize("method", list(METHODS))
 first_order = pytest.mark.parametrize("method", ["adam", "sgd"])
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors: a second thread only waits for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def picture(*size: int, seed: int = 0, count: int = 1) -> Tensor:
@@ -354,7 +345,7 @@ def test_a_start_that_is_already_the_optimum_is_refused_in_a_sentence(method: st
     [
         ({"method": "lbfgs"}, 3, "L-BFGS runs one picture at a time, this is a batch of 3; use adam or sgd"),
         ({"method": "newton"}, 1, "method 'newton' is not known; choose from adam, lbfgs, sgd"),
-        ({"lr": 0.0}, 1, "lr is 0.0, but a learning rate is a positive number; leave it out to use 0.03"),
+        ({"lr": 0.0}, 1, "lr is 0.0, but a learning rate is a positive number; leave it out to use 0.05"),
         ({"lr": float("nan"), "method": "sgd"}, 1, "lr is nan, but .* leave it out to use 0.02"),
         ({"steps": 0}, 1, "steps is 0, but 0 are done, so this run needs at least 1; give more steps"),
     ],
@@ -374,6 +365,9 @@ def test_the_best_picture_is_returned_when_the_last_step_is_worse(method: str, l
     best = min(row["total"] for row in result.history["steps"])
     assert last > 1.01 * best
     assert result.history["final"]["total"] == pytest.approx(best)
+    halted = optimise(toy, picture(*SIZE), terms, steps=6, **(options | stopping_at(4)))
+    again = optimise(toy, picture(*SIZE), terms, steps=6, resume=halted.state, **options)
+    assert torch.equal(again.image, result.image), "the best so far is part of the state"
 
 
 def test_the_best_picture_is_returned_when_the_last_one_s_loss_is_not_finite(toy: Counting) -> None:

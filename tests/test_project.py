@@ -31,10 +31,12 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "guidance": "backbones images",
     "measures": "backbones images losses",
     "weights": "backbones fetch images settings",
-    "optimise": "backbones images losses results",
+    "tiles": "backbones losses",
+    "optimise": "backbones images losses results tiles",
+    "preflight": "backbones images losses optimise",
     "options": "optimise settings",
-    "problem": "backbones devices fetch guidance images losses optimise options settings weights",
-    "stylise": "images losses optimise options problem results",
+    "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
+    "stylise": "images losses optimise options preflight problem results tiles",
 }
 
 

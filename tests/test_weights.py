@@ -26,15 +26,6 @@ from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD
 PLACES = {"vgg19": ("relu5_1", 29), "vgg16": ("relu4_2", 20), "squeezenet": ("fire5", 7)}  # in torchvision's `features`
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """A busy machine loses much by waiting threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def features(name: str) -> nn.Module:
     """torchvision's own network, with weights of its own."""
     torch.manual_seed(0)
