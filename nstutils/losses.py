@@ -119,7 +119,13 @@ class ContentLoss:
         """The error of each layer."""
         errors = {}
         for layer, wanted in self.targets.items():
-            difference = activations[layer] - crop(layer, wanted)
+            found, wanted = activations[layer], crop(layer, wanted)
+            if found.shape[1:] != wanted.shape[1:]:
+                raise ValueError(
+                    f"the target of {layer} is {tuple(wanted.shape)}, the picture gives {tuple(found.shape)}; "
+                    "take pictures of one size"
+                )
+            difference = found - wanted
             difference = difference if difference.dtype == torch.float64 else difference.float()
             errors[layer] = difference.square().sum((1, 2, 3)) / 2
         return errors
@@ -140,6 +146,11 @@ class StyleLoss:
     targets: Activations
     weights: Sequence[float | Tensor] | None = None
     guides: Activations | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse another number of weights than of layers."""
+        if self.weights is not None and len(self.weights) != len(self.targets):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.targets)} layers; give one for each")
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -282,7 +282,7 @@ def coarse_to_fine(
         unit="step",
         delay=0.3,
     )
-    with _interruptible(stop) as halt, bar:
+    with _interruptible() as halt, bar:
         for number, step in _walk(net, init, stages, resume, options):
             rows.append(_row(len(rows) + 1, step, stages[number], spent + time.perf_counter() - begin))
             _show(bar, step, stages[number])
@@ -290,7 +290,7 @@ def coarse_to_fine(
                 watch(step)
             if number == len(stages) - 1 and step.index == stages[-1].steps:
                 break
-            if halt.is_set():
+            if halt.is_set() or (stop and stop.is_set()):
                 return _unfinished(number, step, rows, stages[-1].size)
             if checkpoint and time.perf_counter() - saved > every:
                 checkpoint(_unfinished(number, step, rows, stages[-1].size))
@@ -379,9 +379,9 @@ def _plain(losses: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 @contextmanager
-def _interruptible(stop: threading.Event | None) -> Iterator[threading.Event]:
+def _interruptible() -> Iterator[threading.Event]:
     """An event that the first interrupt sets, so that the step at hand is finished; a second one interrupts at once."""
-    halt = stop or threading.Event()
+    halt = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield halt
         return

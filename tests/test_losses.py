@@ -286,3 +286,13 @@ def test_the_derivative_through_bfloat16_features_points_where_that_of_float64_p
     (gram(found) * weights).sum().backward()
     (gram(wanted) * weights).sum().backward()
     assert torch.cosine_similarity(found.grad.double().flatten(), wanted.grad.flatten(), dim=0) > 0.9999
+
+
+def test_weights_and_pictures_that_do_not_fit_the_targets_are_refused_in_a_sentence(toy: Counting) -> None:
+    small, large = (torch.rand(1, 3, *size).double() for size in ((16, 16), (16, 20)))
+    targets = {k: gram(f) for k, f in toy(small, ("relu1_1", "relu2_1")).items()}
+    with pytest.raises(ValueError, match="1 weights for 2 layers; give one for each"):
+        StyleLoss(targets, weights=[1.0])
+    loss = ContentLoss(toy(small, ("relu2_1",)))
+    with pytest.raises(ValueError, match=r"the target of relu2_1 is \(1, 8, 8, 8\), the picture gives \(1, 8, 8, 10\)"):
+        loss(large, toy(large, ("relu2_1",)))

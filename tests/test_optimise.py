@@ -14,7 +14,7 @@ from conftest import Counting
 from torch import Tensor
 
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
-from nstutils.optimise import METHODS, PATIENCE, RESCUES, Stage, coarse_to_fine, descend, optimise
+from nstutils.optimise import METHODS, PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.results import Result, load_state, save_state
 
 SIZE = (10, 12)
@@ -484,3 +484,16 @@ def test_a_run_works_in_another_thread_and_can_be_stopped_from_there(toy: Counti
     assert [result.finished for result in results] == [True, False]
     assert torch.equal(results[0].image, optimise(toy, picture(*SIZE), terms_for(toy), steps=4).image)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_leaves_the_caller_s_stop_event_alone(toy: Counting) -> None:
+    stop, terms = threading.Event(), {"tv": (1.0, TVLoss())}
+    stage = Stage((8, 8), 5, terms)
+
+    def watch(step: Step) -> None:
+        if step.index == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    result = coarse_to_fine(toy, torch.rand(1, 3, 8, 8).double(), [stage], stop=stop, watch=watch)
+    assert not result.finished
+    assert not stop.is_set()
