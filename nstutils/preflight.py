@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import nn
 
-from nstutils import images
+from nstutils import images, tiles
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.losses import StyleLoss, Terms, gram
 from nstutils.optimise import Stage, descend
@@ -16,6 +16,7 @@ from nstutils.optimise import Stage, descend
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
+WORKSPACE = 50_000_000  # bytes that the convolutions take for themselves
 SHARE = 0.8  # of the free memory that a run may take
 PROBES = (96, 224)  # sides of the two squares that are timed
 
@@ -53,15 +54,18 @@ def memory(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], 
     height, width = size
     pictures = (PICTURES + (CURVATURES if method == "lbfgs" else 0)) * 3 * 4 * height * width
     if tile:
-        margin = 2 * (max(row.receptive_field for row in geometry(net) if row.name in layers) // 2 + 32)
-        height, width = min(height, tile * 3 // 2 + margin), min(width, tile * 3 // 2 + margin)
+        boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
+        height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
     kept = largest = 0
     for row in geometry(net)[: depth(net, layers)]:
         here = row.channels * row.size(height) * row.size(width) * net.weight.element_size()
         overwritten = isinstance(dict(net.net.named_children())[row.name], nn.Conv2d) and row.name not in layers
         kept += (0 if overwritten else here) + (here if row.name in layers else 0)  # a loss keeps its derivative too
         largest = max(largest, here)
-    return pictures + kept + 2 * largest
+    weights = sum(p.numel() for p in net.parameters()) * (
+        4 + net.weight.element_size()
+    )  # in float32, and as the steps use them
+    return WORKSPACE + weights + pictures + kept + 2 * largest
 
 
 def free_memory(device: torch.device) -> int:

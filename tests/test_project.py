@@ -33,7 +33,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "weights": "backbones fetch images settings",
     "tiles": "backbones losses",
     "optimise": "backbones images losses results tiles",
-    "preflight": "backbones images losses optimise",
+    "preflight": "backbones images losses optimise tiles",
     "options": "optimise settings",
     "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
     "stylise": "images losses optimise options preflight problem results tiles",
