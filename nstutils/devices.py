@@ -22,7 +22,14 @@ def bfloat16_pays(device: str) -> bool:
     """Whether the processor multiplies bfloat16 numbers itself, and so about twice (AVX-512) to eight times (AMX) as fast."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and (_has("_is_amx_tile_supported") or _has("_is_avx512_bf16_supported"))
+    there = _has("_is_amx_tile_supported") or _has("_is_avx512_bf16_supported")
+    return device == "cpu" and there and _used_by_onednn()
+
+
+def _used_by_onednn() -> bool:
+    """Whether oneDNN, which computes the convolutions, makes use of it: ONEDNN_MAX_CPU_ISA may forbid that."""
+    test = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return test is None or bool(test())
 
 
 def _has(feature: str) -> bool:

@@ -99,7 +99,8 @@ def estimate(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stag
     slope = max(0.0, (long - short) / (many**2 - few**2))
     constant = max(0.0, short - slope * few**2)
     extra = 1.5 * ((tile + 192) / tile) ** 2 if tile else 1.0  # three passes instead of two, and the margins
-    seconds = sum(stage.steps * (constant + slope * extra * stage.size[0] * stage.size[1]) for stage in stages)
+    each = [constant + slope * extra * stage.size[0] * stage.size[1] for stage in stages]
+    seconds = sum((stage.steps + 1) * cost for stage, cost in zip(stages, each, strict=True))  # one more to find its scale
     return Estimate(seconds, memory(net, layers, stages[-1].size, method, tile), tile)
 
 

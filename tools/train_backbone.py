@@ -2,8 +2,9 @@
 
 Two tasks share the network: naming the class of the labelled photographs (class folders) and telling every photograph from
 all others under strong crops (instance discrimination). Linear read-outs (1x1 convolution and pixel shuffle) of low layers
-must give the crop back, with its finest band weighted up, so that no direction of a patch goes unseen. Batch norm is used
-while training and folded into the convolutions afterwards; filters are then scaled to mean activation 1 (Gatys).
+must give the crop back, with its finest band weighted up; a share of the crops has noise added, which must be given back
+too, so that no direction of a patch goes unseen. Batch norm is used while training and folded into the convolutions
+afterwards; filters are then scaled to mean activation 1 (Gatys).
 
 A checkpoint is written every few minutes, and the same command goes on from it. The learning rate is constant but for a short
 warm-up and a last quarter that falls to zero.
@@ -98,11 +99,19 @@ def crops(photos: Photos, indices: np.ndarray, size: int, rng: np.random.Generat
     return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float().div_(255)
 
 
+def with_noise(batch: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    """The first `count` crops with white noise added, from faint to drowning the picture."""
+    strength = np.exp(rng.uniform(math.log(0.02), math.log(0.5), (count, 1, 1, 1)))
+    noise = rng.standard_normal((count, *batch.shape[1:]), np.float32) * strength.astype(np.float32)
+    return torch.cat([batch[:count] + torch.from_numpy(noise), batch[count:]])
+
+
 class Trainee(nn.Module):
     """The network with batch norm, its read-outs and its two heads."""
 
     def __init__(self, family: str, widths: tuple[int, ...], classes: int, photographs: int):
         super().__init__()
+        self.family = "squeezenet" if family == "squeezenet" else "classroom"
         self.plain = vgg(widths) if family == "vgg" else squeezenet()
         self.read = READ[family]
         self.net = with_norm(self.plain)
@@ -135,6 +144,36 @@ def _channels(net: nn.Sequential, name: str) -> int:
         if child == name:
             return channels
     raise KeyError(name)
+
+
+@torch.no_grad()
+def begin_from(trainee: Trainee, file: Path, x: Tensor) -> None:
+    """Take over the convolutions of trained weights; batch norm is set so that on the batch `x` it changes nothing."""
+    trained = dict(weights.backbone(trainee.family, weights=file).net.named_modules())
+
+    def take(name: str, norm: nn.BatchNorm2d, out: Tensor) -> None:
+        mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(mean + trained[name].bias)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+    hooks = []
+    for name, module in trainee.net.named_modules():
+        if isinstance(module, Normed):
+            conv, norm = module
+            conv.weight.copy_(trained[name].weight)
+            hooks.append(conv.register_forward_hook(lambda _, __, out, name=name, norm=norm: take(name, norm, out)))
+    trainee.train()
+    trainee(normalised(x))
+    for hook in hooks:
+        hook.remove()
+
+
+def normalised(x: Tensor) -> Tensor:
+    """The crops as the network wants them."""
+    mean, std = x.new_tensor(MEAN).view(1, 3, 1, 1), x.new_tensor(STD).view(1, 3, 1, 1)
+    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def with_norm(net: nn.Sequential) -> nn.Sequential:
@@ -184,13 +223,13 @@ def loss_of(
     trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args: argparse.Namespace
 ) -> tuple[Tensor, dict[str, float]]:
     """The sum that is minimised, and its parts for the log."""
-    mean, std = x.new_tensor(MEAN).view(1, 3, 1, 1), x.new_tensor(STD).view(1, 3, 1, 1)
-    x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+    x, noisy = normalised(x), round(args.noise * len(x))
     with torch.autocast("cpu", torch.bfloat16):
         classes, photographs, outs = trainee(x)
     known = label >= 0
+    known[:noisy] = False
     naming = F.cross_entropy(classes[known].float(), label[known]) if known.any() else classes.sum() * 0
-    telling = F.cross_entropy(photographs.float(), index)
+    telling = F.cross_entropy(photographs[noisy:].float(), index[noisy:])
     plain, fine, coarse = given_back(outs, READ[args.network], x)
     total = naming + args.instance * telling + args.readout * (plain + args.fine * fine) + args.coarse * coarse
     parts = {"class": naming, "photo": telling, "read": plain, "fine": fine, "coarse": coarse}
@@ -199,14 +238,14 @@ def loss_of(
 
 def given_back(outs: dict[str, Tensor], read: dict[str, tuple[int, int]], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Errors of the read-outs: of the crop, of its finest band (relative), and of the shrunk crop from the high layers."""
-    sharp = fine_band(x)
+    energy = fine_band(x).square().mean((1, 2, 3)) + 0.01
     plain = fine = coarse = x.new_zeros(())
     for name, out in outs.items():
         shrink, out = read[name][1], out.float()[..., : x.shape[-2], : x.shape[-1]]
         if shrink == 1:
             wanted = x[..., : out.shape[-2], : out.shape[-1]]
             plain = plain + F.mse_loss(out, wanted)
-            fine = fine + F.mse_loss(fine_band(out), fine_band(wanted)) / sharp.square().mean()
+            fine = fine + (fine_band(out - wanted).square().mean((1, 2, 3)) / energy).mean()
         else:
             wanted = F.adaptive_avg_pool2d(x, (out.shape[-2], out.shape[-1]))
             coarse = coarse + F.mse_loss(out, wanted)
@@ -301,7 +340,7 @@ def train_step(
     size = args.size if step <= 0.75 * args.steps else args.size * 4 // 3
     for group in optimiser.param_groups:
         group["lr"] = rate(step, args.steps, args.lr)
-    batch = crops(photos, indices, size, rng)
+    batch = with_noise(crops(photos, indices, size, rng), round(args.noise * args.batch), rng)
     total, parts = loss_of(run, batch, photos.label[indices], torch.from_numpy(indices), args)
     optimiser.zero_grad(set_to_none=True)
     total.backward()
@@ -325,6 +364,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
     parser.add_argument("--readout", type=float, default=3.0, help="weight of giving the crop back from low layers")
     parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among these read-outs")
+    parser.add_argument("--noise", type=float, default=0.25, help="share of the crops that have noise added")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="trained weights to go on from, with fresh heads")
     parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
@@ -340,6 +381,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photos = read_photos(args.photos)
     print(f"{len(photos.pictures)} photographs, {len(photos.classes)} classes, {int(photos.held.sum())} held out", flush=True)
     trainee = Trainee(args.network, args.widths, max(1, len(photos.classes)), len(photos.pictures))
+    if args.start:
+        rng = np.random.default_rng(args.seed)
+        begin_from(trainee, args.start, crops(photos, rng.choice(len(photos.pictures), 128), args.size, rng))
     train(args, photos, trainee.to(memory_format=torch.channels_last))
 
 
