@@ -43,7 +43,8 @@ Terms = Mapping[str, tuple[float | Tensor, Loss]]
 
 
 class _SelfProduct(torch.autograd.Function):
-    """F Fᵀ of N x C x M, in float32 at least. Its derivative is one product, (D + Dᵀ) F, where autograd would compute two."""
+    """F Fᵀ of N x C x M, in float32 at least. Its derivative is one product, (D + Dᵀ) F, where autograd would compute two,
+    and lies in memory as F does: gradients of two layouts would cost the network a quarter of its time."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
@@ -54,7 +55,8 @@ class _SelfProduct(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        return (upstream + upstream.mT).to(features.dtype) @ features
+        both = (upstream + upstream.mT).to(features.dtype)
+        return (features.mT @ both).mT if features.stride(1) == 1 else both @ features
 
 
 def _in_parts(features: Tensor) -> Tensor:
@@ -104,9 +106,13 @@ def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ContentLoss:
-    """½ Σ (F − P)² over filters and positions (eq. 1), summed over the layers of `targets`."""
+    """½ Σ (F − P)² over filters and positions (eq. 1), summed over the layers of `targets`.
+
+    `weights` are factors in the order of the layers (a number, or one number a picture), 1 each if not given.
+    """
 
     targets: Activations
+    weights: Sequence[float | Tensor] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -132,7 +138,8 @@ class ContentLoss:
 
     def value(self, sums: Sums) -> Tensor:
         """All layers together."""
-        return torch.stack(list(sums.values())).sum(0)
+        weights = self.weights if self.weights is not None else [1.0] * len(sums)
+        return torch.stack([w * e for w, e in zip(weights, sums.values(), strict=True)]).sum(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +229,45 @@ class TVLoss:
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
         return image.diff(dim=-2).square().sum((1, 2, 3)) + image.diff(dim=-1).square().sum((1, 2, 3))
+
+
+def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
+    """The terms of a batch: picture k has the weights and targets of `terms[k]`, all with the names and kinds of the first."""
+    batch = {}
+    for name, (_, loss) in terms[0].items():
+        parts = [part[name] for part in terms]
+        together = loss if isinstance(loss, TVLoss) else _stacked([part for _, part in parts])
+        batch[name] = (_each([weight for weight, _ in parts], device), together)
+    return batch
+
+
+def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss:
+    """One content or style loss for a batch, with all layers of its parts: weight 0 for a picture that has not asked for it."""
+    kind = type(losses[0])
+    if kind not in (ContentLoss, StyleLoss) or any(type(loss) is not kind or getattr(loss, "guides", None) for loss in losses):
+        raise ValueError("only content losses, or style losses without guides, can share a batch; minimise these one by one")
+    targets, weights = {}, []
+    for layer in dict.fromkeys(layer for loss in losses for layer in loss.layers):
+        given = [loss.targets[layer] for loss in losses if layer in loss.layers]
+        wanted = [loss.targets.get(layer, given[0]) for loss in losses]
+        targets[layer] = given[0] if all(target is given[0] for target in given) else torch.cat(wanted)
+        weights.append(_each([_weight(loss, layer) for loss in losses], given[0].device))
+    return kind(targets, weights)
+
+
+def _weight(loss: ContentLoss | StyleLoss, layer: str) -> float | Tensor:
+    """The weight of a layer in a loss, 0 where it has none."""
+    if layer not in loss.layers:
+        return 0.0
+    if loss.weights is None:
+        return 1.0 if isinstance(loss, ContentLoss) else 1 / len(loss.layers)
+    return loss.weights[loss.layers.index(layer)]
+
+
+def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:
+    """One number a picture; a plain number where all are equal."""
+    values = [float(weight) for weight in weights]
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
 
 
 def evaluate(net: Any, image: Tensor, terms: Terms) -> dict[str, Tensor]:

@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -31,7 +31,32 @@ class Targets:
     size: tuple[int, int]
     content: ContentLoss
     styles: tuple[StyleLoss, ...]  # one, or one a region
-    kappa: float
+    style_errors: Mapping[str, float]  # E_l of x = p, by layer, and the content error of x = a: what kappa is made of
+    content_errors: Mapping[str, float]
+    raw: bool  # whether kappa is 1
+
+    @property
+    def kappa(self) -> float:
+        """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
+
+        With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
+        at every size. Where one of the two losses is zero (content and style look the same) it is 1.
+        """
+        style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
+        lost = sum(self.content_errors.values())
+        return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
+
+    def narrowed(self, content: Sequence[str], style: Sequence[str], raw: bool) -> "Targets":
+        """The same with some of the layers alone."""
+        styles = tuple(dataclasses.replace(loss, **_only(loss, style)) for loss in self.styles)
+        errors = {k: self.style_errors[k] for k in style}, {k: self.content_errors[k] for k in content}
+        return Targets(self.size, ContentLoss({k: self.content.targets[k] for k in content}), styles, *errors, raw)
+
+
+def _only(loss: StyleLoss, layers: Sequence[str]) -> dict[str, Any]:
+    """Targets and guides of some of the layers."""
+    guides = {k: loss.guides[k] for k in layers} if loss.guides else None
+    return {"targets": {k: loss.targets[k] for k in layers}, "guides": guides}
 
 
 @dataclass(frozen=True)
@@ -45,7 +70,7 @@ class Problem:
     content: Tensor
     styles: tuple[Tensor, ...]
     scales: tuple[Targets, ...]  # coarse to fine
-    sources: dict[str, Any]  # names and hashes of the pictures
+    settings: dict[str, Any]  # all that decides how the picture looks
     tile: int | None  # pixels on the side of a tile, None where the whole picture fits into memory
 
     def start(self) -> Tensor:
@@ -88,18 +113,53 @@ def share(steps: int, scales: int, number: int) -> int:
     return steps // scales + (number < steps % scales)
 
 
-def prepare(content: Picture, style: Picture | Sequence[Picture], options: Options) -> Problem:
-    """Load and check everything that the options name, and compute the targets of every scale."""
-    given = [style] if isinstance(style, str | os.PathLike | Tensor) else list(style)
+@dataclass(frozen=True)
+class Accepted:
+    """A run whose options are filled in and checked, before its pictures are looked at."""
+
+    content: Picture
+    styles: tuple[Picture, ...]
+    options: Options
+    exact: FeatureExtractor
+    dtype: torch.dtype
+    settings: dict[str, Any]
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every scale, coarse to fine."""
+        return sizes(self.options, self.exact, read(self.content, "content"), [read(a, "style") for a in self.styles])
+
+
+def accept(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    options: Options,
+    network: Callable[..., FeatureExtractor] = backbone,
+) -> Accepted:
+    """Fill in and check everything that the options name; `network` finds the backbone."""
+    given = (style,) if isinstance(style, str | os.PathLike | Tensor) else tuple(style)
     if not given:
         raise ValueError("no style was given; give at least one style picture")
     device, dtype = choose(options.device, options.dtype)
     options = with_presets(options)
-    exact = backbone(options.backbone or "", pool=options.pool, weights=options.weights).to(device)
+    exact = network(options.backbone or "", pool=options.pool, weights=options.weights).to(device)
     options = with_layers(options, exact, len(given))
-    photograph, styles = read(content, "content").to(device), tuple(read(picture, "style").to(device) for picture in given)
+    what = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("weights", "device", "dtype")}
+    what["init"] = options.init if options.init in INITS else identity(options.init)
+    what |= {"dtype": str(dtype).removeprefix("torch."), "device": device.type}
+    what |= {"content": identity(content), "style": [identity(picture) for picture in given]}
+    for key in ("content_guide", "style_guide"):
+        what[key] = [identity(path) for path in what[key] or ()]
+    return Accepted(content, given, options, exact, dtype, what | {"weights_sha256": exact.sha256})
+
+
+def prepare(content: Picture, style: Picture | Sequence[Picture], options: Options) -> Problem:
+    """Load and check everything that the options name, and compute the targets of every scale."""
+    run = accept(content, style, options)
+    options, exact = run.options, run.exact
+    device, net = exact.weight.device, converted(exact, run.dtype)
+    photograph, styles = read(content, "content").to(device), tuple(read(a, "style").to(device) for a in run.styles)
     masks = _masks(options, photograph, styles)
-    picture, net = photograph, converted(exact, dtype)
+    picture = photograph
     if options.keep_colour == "match":
         styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
     elif options.keep_colour == "luminance":
@@ -108,10 +168,14 @@ def prepare(content: Picture, style: Picture | Sequence[Picture], options: Optio
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
     tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
     scales = tuple(_targets(exact, options, picture, styles, masks, size, tile) for size in wanted)
-    sources = {"content": identity(content), "style": [identity(picture) for picture in given]}
-    for key, paths in (("content_guide", options.content_guide), ("style_guide", options.style_guide)):
-        sources[key] = [identity(path) for path in paths or ()]
-    return Problem(options, net, exact, photograph, picture, styles, scales, sources, tile)
+    return Problem(options, net, exact, photograph, picture, styles, scales, run.settings, tile)
+
+
+def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
+    """The problem of another run that has the same pictures and sizes, and some of the layers."""
+    content, style = options.content_layers or (), options.style_layers or ()
+    scales = tuple(targets.narrowed(content, style, options.raw_loss) for targets in problem.scales)
+    return dataclasses.replace(problem, options=options, scales=scales, settings=settings)
 
 
 def with_presets(options: Options) -> Options:
@@ -212,12 +276,8 @@ def _targets(
         grams = [tiles.grams(net, a, style_layers, tile) for a in fitted]
         share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
         losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
-    return Targets(
-        size,
-        wanted,
-        tuple(losses),
-        1.0 if o.raw_loss else kappa(net, wanted, losses, p, [images.cover(a, size) for a in styles], tile),
-    )
+    artworks = [images.cover(a, size) for a in styles]
+    return Targets(size, wanted, tuple(losses), *_errors(net, wanted, losses, p, artworks, tile), o.raw_loss)
 
 
 def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -225,19 +285,22 @@ def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
     return torch.stack([w * value for w, value in zip(weights, values, strict=True)]).sum(0) / sum(weights)
 
 
-def kappa(
+def _errors(
     net: FeatureExtractor,
     content: ContentLoss,
     styles: Sequence[StyleLoss],
     p: Tensor,
     artworks: Sequence[Tensor],
     tile: int | None,
-) -> float:
-    """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
-
-    With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network, at
-    every size. Where one of the two losses is zero (content and style look the same) it is 1.
-    """
-    style = sum(float(tiles.evaluate(net, p, {"": (1.0, loss)}, tile)[""]) for loss in styles) / len(styles)
-    lost = sum(float(tiles.evaluate(net, a, {"": (1.0, content)}, tile)[""]) for a in artworks) / len(artworks)
-    return 1e3 * style / lost if style > 0 and lost > 0 else 1.0
+) -> tuple[dict[str, float], dict[str, float]]:
+    """By layer: the style error of the photograph and the content error of the artworks, means over the styles."""
+    style: Terms = {
+        f"{k} {layer}": (1.0, StyleLoss(**_only(loss, [layer]))) for k, loss in enumerate(styles) for layer in loss.layers
+    }
+    found = tiles.evaluate(net, p, style, tile)
+    style_errors = {
+        layer: sum(float(found[f"{k} {layer}"]) for k in range(len(styles))) / len(styles) for layer in styles[0].layers
+    }
+    lost: Terms = {layer: (1.0, ContentLoss({layer: target})) for layer, target in content.targets.items()}
+    given = [tiles.evaluate(net, a, lost, tile) for a in artworks]
+    return style_errors, {layer: sum(float(one[layer]) for one in given) / len(given) for layer in content.layers}

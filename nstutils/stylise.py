@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from nstutils import images, preflight, results, tiles
 from nstutils.losses import total
 from nstutils.optimise import Step, coarse_to_fine
-from nstutils.options import INITS, Options
-from nstutils.problem import Picture, Problem, identity, prepare
+from nstutils.options import Options
+from nstutils.problem import Picture, Problem, prepare
 from nstutils.results import Result
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
@@ -44,11 +44,7 @@ def stylise(
     shown every step; `stop` (or an interrupt) ends the run early with the picture so far.
     """
     begin = time.perf_counter()
-    known = sorted(item.name for item in fields(Options))
-    for name in options:
-        if name not in known:
-            raise TypeError(f"stylise has no option {name!r}; choose from {', '.join(known)}")
-    chosen = Options(**options)
+    chosen = checked(options)
     target = _target(out, content, style, chosen) if out is not None else None
     log = images.writable(history, (".json",)) if history is not None else None
     if log and target and log.resolve() == results.card_path(target).resolve():
@@ -67,7 +63,7 @@ def stylise(
     setup = time.perf_counter() - begin
 
     def dressed(result: Result) -> Result:
-        result = dataclasses.replace(result, card=card, history=_head(problem, setup) | result.history)
+        result = dataclasses.replace(result, card=card, history=head(problem, setup) | result.history)
         if target:
             result.save(target)
         return result
@@ -85,10 +81,19 @@ def stylise(
         lr=problem.options.lr,
         tile=problem.tile,
     )
-    result = dressed(_measured(problem, result))
+    result = dressed(measured(problem, result))
     if log:
         results.write_json(result.history, log)
     return result
+
+
+def checked(options: Mapping[str, Any]) -> Options:
+    """The options, or an error that names the one that does not exist."""
+    known = sorted(item.name for item in fields(Options))
+    for name in options:
+        if name not in known:
+            raise TypeError(f"stylise has no option {name!r}; choose from {', '.join(known)}")
+    return Options(**options)
 
 
 _own = [p for p in inspect.signature(stylise).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -131,13 +136,10 @@ def _announce(problem: Problem) -> None:
 
 def run_card(problem: Problem) -> dict[str, Any]:
     """All that is needed to make the picture again."""
-    o, net = problem.options, problem.exact
-    plain = {f.name: getattr(o, f.name) for f in fields(o) if f.name not in ("weights", "device", "dtype", "init")}
-    plain["init"] = o.init if o.init in INITS else identity(o.init)
-    plain |= {"dtype": str(problem.net.weight.dtype).removeprefix("torch."), "device": problem.content.device.type}
+    net = problem.exact
     return {
-        "settings": plain | problem.sources | {"weights_sha256": net.sha256},
-        "seed": o.seed,
+        "settings": problem.settings,
+        "seed": problem.options.seed,
         "backbone": net.name,
         "weights_sha256": net.sha256,
         "kappa": problem.scales[-1].kappa,
@@ -148,7 +150,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _head(problem: Problem, setup: float) -> dict[str, Any]:
+def head(problem: Problem, setup: float) -> dict[str, Any]:
     """What a history says before its steps: whose network, in which units, how long the setting up took."""
     net = problem.exact
     head = {"backbone": net.name, "weights_sha256": net.sha256, "kappa": problem.scales[-1].kappa}
@@ -156,7 +158,7 @@ def _head(problem: Problem, setup: float) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _measured(problem: Problem, result: Result) -> Result:
+def measured(problem: Problem, result: Result) -> Result:
     """The result with its losses measured in float32 on the 8-bit pixels that are saved, and its colours put back."""
     stage = problem.stages()[-1]
     terms = stage.terms(stage.steps) if callable(stage.terms) else stage.terms

@@ -1,0 +1,485 @@
+"""Many runs: grids, batches that agree with single runs, what is kept, going on after any end, and what is told of failures."""
+
+import functools
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nstutils import Result, load, preflight, save, stylise, sweep, sweeps
+from nstutils import losses as losses_module
+from nstutils.backbones import vgg
+from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram, joined
+from nstutils.sweeps import SweepError, grid
+
+optimise_module = sys.modules["nstutils.optimise"]
+LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
+QUICK: dict[str, Any] = {"size": 64, "steps": 6, "scales": "48,64", "dtype": "float32", "content_layers": ["relu2_1"]}
+COMMON: dict[str, Any] = QUICK | {"style_layers": LAYERS[:2], "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow network instead of the shipped one; one thread, here and in processes."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.manual_seed(3)
+    save_file(vgg((8, 8, 12, 12, 16)).state_dict(), tmp_path / "small.safetensors")
+    monkeypatch.setenv("NSTUTILS_WEIGHTS", str(tmp_path / "small.safetensors"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many runs went through the network together, each time."""
+    seen: list[int] = []
+
+    def counted(net: Any, init: Tensor, *rest: Any, **options: Any) -> Result:
+        seen.append(len(init))
+        return optimise_module.coarse_to_fine(net, init, *rest, **options)
+
+    for name in ("sweeps", "stylise"):
+        monkeypatch.setattr(sys.modules[f"nstutils.{name}"], "coarse_to_fine", counted)
+    return seen
+
+
+def plain(card: Mapping[str, Any]) -> Any:
+    """A card or history without its seconds."""
+    if isinstance(card, Mapping):
+        return {key: plain(value) for key, value in card.items() if "seconds" not in key}
+    return [plain(value) for value in card] if isinstance(card, list) else card
+
+
+def same(one: Result, other: Result) -> bool:
+    """Whether two results agree in every bit but their seconds."""
+    return (
+        torch.equal(one.image, other.image)
+        and plain(one.history) == plain(other.history)
+        and plain(one.card) == plain(other.card)
+    )
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    """What a folder of runs holds, without seconds: the bytes of the pictures, the cards as read."""
+    cards = {path.name: plain(json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")}
+    return cards | {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
+
+
+def test_a_grid_is_every_combination_and_the_last_setting_varies_fastest() -> None:
+    assert grid(a=[1, 2], b=("x", "y")) == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+    assert grid() == [{}]
+    assert [cell["alpha"] for cell in grid(alpha=torch.tensor([1.0, 2.0]).numpy())] == [1, 2]
+    for wrong in ("relu1_1", []):
+        with pytest.raises(ValueError, match=r"style_layers is .*; put them in \[ \]"):
+            grid(style_layers=wrong)
+
+
+def test_joined_terms_give_every_picture_its_own_losses_and_gradient(toy: Any) -> None:
+    torch.manual_seed(0)
+    p, q, a, x = (torch.rand(1, 3, 12, 14).double() for _ in range(4))
+    shared = toy(p, ("relu1_1", "relu2_1"))
+    styles = {layer: gram(f) for layer, f in toy(a, ("conv1_1", "relu2_1")).items()}
+    parts = [
+        {
+            "content": (1.0, ContentLoss({"relu1_1": shared["relu1_1"]})),
+            "style": (3.0, StyleLoss(styles)),
+            "tv": (0.0, TVLoss()),
+        },
+        {
+            "content": (0.0, ContentLoss(shared)),
+            "style": (2.0, StyleLoss({"relu2_1": styles["relu2_1"]})),
+            "tv": (0.5, TVLoss()),
+        },
+        {
+            "content": (2.0, ContentLoss(toy(q, ("relu1_1",)), [0.5])),
+            "style": (1.0, StyleLoss(styles, [1, 0.2])),
+            "tv": (0.5, TVLoss()),
+        },
+    ]
+    xs = torch.cat([x, x * 0.5, x.flip(3)])
+
+    def seen(image: Tensor, terms: Any) -> tuple[dict[str, Tensor], Tensor]:
+        image = image.clone().requires_grad_()
+        found = losses_module.evaluate(toy, image, terms)
+        (gradient,) = torch.autograd.grad(losses_module.total(found, terms).sum(), image)
+        return found, gradient
+
+    together = seen(xs, joined(parts))
+    for k, part in enumerate(parts):
+        losses, gradient = seen(xs[k : k + 1], part)
+        assert all(torch.allclose(together[0][name][k], loss[0], rtol=1e-5) for name, loss in losses.items())
+        assert torch.allclose(together[1][k], gradient[0], rtol=1e-5)
+    assert joined(parts[:1] * 2)["style"][1].targets["relu2_1"] is styles["relu2_1"]
+    with pytest.raises(ValueError, match="one by one"):
+        joined([{"style": (1.0, StyleLoss(styles, guides=styles))}] * 2)
+
+
+@pytest.mark.parametrize("kind", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_a_gram_matrix_lies_in_memory_as_its_features(kind: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 3, 4, 5).double().contiguous(memory_format=kind).requires_grad_()
+    weights = torch.randn(2, 3, 3).double()
+    (gradient,) = torch.autograd.grad((gram(features) * weights).sum(), features)
+    assert gradient.is_contiguous(memory_format=kind)  # mixed layouts cost the network a quarter of its time
+    flat = features.flatten(2)
+    (wanted,) = torch.autograd.grad(((flat @ flat.mT / 20) * weights).sum(), features)
+    assert torch.allclose(gradient, wanted)
+
+
+VARIED = [
+    {"alpha": 0.1, "seed": 1},
+    {"alpha": 0, "style_layers": LAYERS, "layer_weights": [3, 0, 1]},
+    {"beta": 10.0, "content_layers": ["relu1_1", "relu3_1"], "init": "content"},
+    {"beta": 0, "tv": 0.1, "raw_loss": True},
+    {"style": "other.png", "init": "stripes", "keep_colour": "luminance"},
+    {"content": "again.png", "style_layers": ["relu2_1", "relu1_1"], "layer_weights": [3, 1]},
+]
+
+
+@pytest.mark.parametrize("method", ["adam", "sgd"])
+def test_a_batch_gives_what_every_run_gives_by_itself(method: str, pictures: tuple[str, str], batches: list[int]) -> None:
+    torch.manual_seed(4)
+    save(torch.rand(1, 3, 30, 50), "other.png")
+    save(torch.rand(1, 3, 32, 48), "again.png")
+    common = COMMON | {"method": method, "init": "noise"}
+    found = sweep(*pictures, VARIED, **common)
+    assert batches == [len(VARIED)]
+    for given, result in zip(VARIED, found, strict=True):
+        own = {"content": pictures[0], "style": pictures[1]} | common | given
+        own.pop("progress")
+        single = stylise(own.pop("content"), own.pop("style"), **own)
+        assert (result.image - single.image).abs().max() < 0.01
+        assert result.card["settings"] == json.loads(json.dumps(single.card["settings"]))
+        assert result.card["kappa_by_size"] == pytest.approx(single.card["kappa_by_size"], rel=1e-4)
+        assert result.card["batch"] == len(VARIED)
+        for one, other in zip(
+            [*result.history["steps"], result.history["final"]],
+            [*single.history["steps"], single.history["final"]],
+            strict=True,
+        ):
+            names = {"content", "style", "tv", "total"}
+            assert {k: one[k] for k in names} == pytest.approx({k: other[k] for k in names}, rel=2e-3, abs=1e-6)
+        assert result.history.keys() == single.history.keys()
+
+
+def test_sizes_methods_and_guides_that_differ_do_not_share_a_batch(pictures: tuple[str, str], batches: list[int]) -> None:
+    save((torch.arange(48) < 24).float().expand(1, 3, 32, 48), "left.png")
+    apart = [{"method": "lbfgs"}, {"layer_weights": {1: [1, 1], 3: [0, 1]}}, {"content_guide": ["left.png"]}, {"tile": 64}]
+    others = [{"steps": 5}, {"lr": 0.1}, {"pool": "max"}, {"size": 48, "scales": "1"}, {"dtype": "bfloat16"}]
+    found = sweep(*pictures, [*apart, *apart[:1], {"seed": 1}, *others, {"seed": 2}], **COMMON)
+    assert sorted(batches) == [1] * 9 + [2]
+    assert [result.card["settings"]["seed"] for result in found] == [0] * 5 + [1] + [0] * 5 + [2]
+    assert same(found[0], found[4])
+
+
+def test_memory_and_the_reader_bound_a_batch(
+    pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = grid(seed=range(7))
+    sweep(*pictures, seeds, batch=3, **COMMON)
+    assert batches == [2, 2, 3]
+    batches.clear()
+    sweep(*pictures, seeds[:2], batch=1, **COMMON)
+    assert batches == [1, 1]
+    batches.clear()
+    run = sweeps._accepted({"content": pictures[0], "style": pictures[1]} | QUICK, sweeps.backbone)
+    monkeypatch.setattr(sweeps, "BATCH", 4.5 * run.bytes)
+    sweep(*pictures, seeds, **COMMON)
+    assert batches == [3, 4]
+    batches.clear()
+    scarce = SimpleNamespace(memory=preflight.memory, free_memory=lambda device: 4 * run.bytes)
+    monkeypatch.setattr(sweeps, "preflight", scarce)
+    sweep(*pictures, seeds[:4], **COMMON)
+    assert batches == [2, 2]
+
+
+def test_pictures_too_small_for_others_layers_share_a_batch_only_with_their_like(
+    pictures: tuple[str, str], batches: list[int]
+) -> None:
+    deep = {"style_layers": ["relu1_1", "relu5_1"]}
+    common = COMMON | {"size": 12, "scales": "1"}
+    with pytest.raises(SweepError, match="too small") as told:
+        sweep(*pictures, [{"seed": 1}, deep, {"seed": 2}], **common)
+    assert list(told.value.failed) == [1]
+    assert batches == [2]
+
+
+def test_what_comes_back_is_what_is_kept(pictures: tuple[str, str], tmp_path: Path, batches: list[int]) -> None:
+    settings = [{"seed": 1}, {"alpha": 0.5, "beta": 3000}, {"method": "lbfgs"}, {"alpha": 0.5, "beta": 3000.0}]
+    fresh = sweep(*pictures, settings, folder="runs", **COMMON)
+    assert batches == [2, 1]
+    assert len(list((tmp_path / "runs").iterdir())) == 6
+    again = sweep(*pictures, settings[::-1], folder="runs", **COMMON)[::-1]
+    assert batches == [2, 1]
+    nowhere = sweep(*pictures, settings, **COMMON)
+    for one, two, three in zip(fresh, again, nowhere, strict=True):
+        assert same(one, two)
+        assert same(one, three)
+        assert one.history["seconds"] == two.history["seconds"] == one.history["steps"][-1]["seconds"] > 0
+        assert one.finished
+    stored = [Result.load(path) for path in (tmp_path / "runs").glob("*.png")]
+    assert any(same(fresh[0], result) for result in stored)
+
+
+def test_a_longer_list_makes_only_what_is_new(pictures: tuple[str, str], batches: list[int]) -> None:
+    first = sweep(*pictures, grid(seed=[1, 3]), folder="runs", **COMMON)
+    found = sweep(*pictures, grid(seed=[1, 2, 3, 4]), folder="runs", **COMMON)
+    assert batches == [2, 2]
+    assert same(first[1], found[2])
+    assert [result.card["seed"] for result in found] == [1, 2, 3, 4]
+
+
+def test_what_differs_in_a_picture_or_a_weight_is_another_run(
+    pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep(*pictures, [{}], folder="runs", **COMMON)
+    save(torch.rand(1, 3, 40, 40), pictures[1])
+    sweep(*pictures, [{}], folder="runs", **COMMON)
+    save_file(vgg((8, 8, 12, 12, 16)).state_dict(), "small.safetensors")
+    sweep(*pictures, [{}], folder="runs", **COMMON)
+    assert batches == [1, 1, 1]
+
+
+def test_a_damaged_run_is_made_again(pictures: tuple[str, str], tmp_path: Path, batches: list[int]) -> None:
+    whole = sweep(*pictures, grid(seed=[1, 2, 3]), folder="runs", batch=1, **COMMON)
+    paths = sorted((tmp_path / "runs").glob("*.png"))
+    paths[0].write_bytes(b"no picture")
+    Path(f"{paths[1]}.run.json").write_text("{", encoding="utf-8")
+    again = sweep(*pictures, grid(seed=[1, 2, 3]), folder="runs", batch=1, **COMMON)
+    assert len(batches) == 5
+    assert all(same(one, two) for one, two in zip(whole, again, strict=True))
+
+
+def test_failed_runs_are_told_by_their_settings_and_lose_no_others(pictures: tuple[str, str], batches: list[int]) -> None:
+    settings = [{"seed": 1}, {"beta": -1.0}, {"alfa": 1}, {"content": "nowhere.png"}, {"seed": 2}, {"alpha": 1e300, "seed": 3}]
+    with pytest.raises(SweepError) as told:
+        sweep(*pictures, settings, folder="runs", **COMMON)
+    error, said = told.value, str(told.value)
+    assert list(error.failed) == [1, 2, 3, 5]
+    assert [bool(result) for result in error.results] == [True, False, False, False, True, False]
+    assert said.startswith("4 of 6 runs failed")
+    for words in ("beta=-1.0", "alfa=1", "no option", "content=nowhere.png", "alpha=1e+300", "seed=3"):
+        assert words in said
+    assert batches == [3, 1, 1, 1]
+    assert not list(Path("runs").glob("*.batch*"))
+    good = sweep(*pictures, [settings[0], settings[4]], folder="runs", **COMMON)
+    assert len(batches) == 4
+    assert all(same(one, two) for one, two in zip(good, [error.results[0], error.results[4]], strict=True))
+
+
+def test_many_failures_are_told_in_one_line_of_bearable_length(pictures: tuple[str, str]) -> None:
+    with pytest.raises(SweepError, match="9 of 9 runs failed") as told:
+        sweep(load(pictures[0]), load(pictures[1]), [{"beta": -k} for k in range(1, 10)], content_layers=["no"], progress=False)
+    assert "and 4 more" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 1000
+
+
+def test_wrong_calls_are_refused_at_once(pictures: tuple[str, str]) -> None:
+    with pytest.raises(TypeError, match=r"one dict.*; put it in"):
+        sweep(*pictures, {"seed": 1})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch is 0.*; leave it out"):
+        sweep(*pictures, [{}], batch=0)
+    with pytest.raises(NotADirectoryError, match="is a file.*; give another name"):
+        sweep(*pictures, [{}], folder=pictures[0])
+    assert sweep(*pictures, [], **COMMON) == []
+
+
+def test_the_bar_tells_the_runs(
+    pictures: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "tqdm", functools.partial(sweeps.tqdm, mininterval=0))
+    sweep(*pictures, [{"seed": 1}, {"seed": 2}, {"method": "lbfgs"}], **COMMON | {"progress": True, "steps": 40})
+    said = capsys.readouterr().err
+    assert "sweep" in said
+    assert "3.0/3" in said
+    assert sweep(*pictures, [{}], **COMMON)
+    assert not capsys.readouterr().err
+
+
+class Now(Executor):
+    """An executor that does its work when it is given."""
+
+    def submit(self, work: Any, /, *given: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*given, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+MIXED = [{"seed": 1}, {"method": "lbfgs"}, {"seed": 2}, {"size": 48, "scales": "1"}, {"beta": -1.0}, {"alpha": 1e300}]
+
+
+def test_an_executor_gets_batches_and_single_runs(pictures: tuple[str, str], batches: list[int]) -> None:
+    said = []
+    for executor in (None, Now()):
+        with pytest.raises(SweepError) as told:
+            sweep(*pictures, MIXED, executor=executor, **COMMON)
+        said.append(told.value)
+    assert batches[: len(batches) // 2] == batches[len(batches) // 2 :]
+    assert str(said[0]) == str(said[1])
+    for one, two in zip(said[0].results, said[1].results, strict=True):
+        assert (one is two is None) or (one and two and same(one, two))
+
+
+def test_a_worker_that_sees_other_files_says_so(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(Now):
+        def submit(self, work: Any, /, *given: Any, **named: Any) -> Future[Any]:
+            save(torch.rand(1, 3, 40, 40), pictures[1])
+            return super().submit(work, *given, **named)
+
+    with pytest.raises(SweepError, match="this worker would make another picture .*; give it the same files"):
+        sweep(*pictures, [{}], executor=Elsewhere(), **COMMON)
+
+
+@pytest.mark.long
+def test_processes_make_the_same_pictures(pictures: tuple[str, str]) -> None:
+    settings = [*MIXED[:4], {"content": load(pictures[0]), "seed": 5}]
+    whole = sweep(*pictures, settings, **COMMON)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = sweep(*pictures, settings, executor=pool, folder="runs", **COMMON)
+    assert all(same(one, two) for one, two in zip(whole, found, strict=True))
+    assert len(list(Path("runs").glob("*.png"))) == 5
+
+
+@pytest.mark.long
+def test_two_dask_workers_make_the_same_pictures(pictures: tuple[str, str]) -> None:
+    distributed = pytest.importorskip("distributed")
+    whole = sweep(*pictures, MIXED[:4], **COMMON)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    )
+    with cluster, distributed.Client(cluster) as client:
+        assert len(client.scheduler_info()["workers"]) == 2
+        found = sweep(*pictures, MIXED[:4], executor=client.get_executor(), folder="runs", **COMMON)
+        with pytest.raises(SweepError) as told:
+            sweep(*pictures, MIXED, executor=client.get_executor(), folder="runs", **COMMON)
+    assert all(same(one, two) for one, two in zip(whole, found, strict=True))
+    assert list(told.value.failed) == [4, 5]
+
+
+KILLED: dict[str, Any] = COMMON | {"steps": 30, "batch": 3}
+RUNS = [*grid(seed=[1, 2, 3, 4, 5]), {"method": "lbfgs", "steps": 10}, {"steps": 10}]
+
+
+def sweeping(pictures: tuple[str, str], folder: str, every: float, weights: str) -> None:
+    """A sweep in a process of its own, which saves its state every so many seconds."""
+    os.environ["NSTUTILS_WEIGHTS"] = weights
+    os.chdir(Path(weights).parent)
+    torch.set_num_threads(1)
+    optimise_module.coarse_to_fine.__kwdefaults__["every"] = every
+    sweep(*pictures, RUNS, folder=folder, **KILLED)
+
+
+def killed(pictures: tuple[str, str], kills: int) -> None:
+    """Kill sweeps at random moments and begin each again until it ends; all end like an undisturbed one."""
+    context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
+    context.set_forkserver_preload(["nstutils.sweeps", __name__])
+
+    def started(folder: str, every: float) -> Any:
+        weights = os.environ["NSTUTILS_WEIGHTS"]
+        process = context.Process(target=sweeping, args=(pictures, folder, every, weights))
+        process.start()
+        return process
+
+    spans = []
+    for folder in ("whole", "whole again"):  # the first one also loads torch
+        begin, process = time.monotonic(), started(folder, 30.0)
+        process.join()
+        spans.append(time.monotonic() - begin)
+        assert process.exitcode == 0
+    wanted, count, number = kept(Path("whole")), 0, 0
+    assert kept(Path("whole again")) == wanted
+    while count < kills:
+        number, code = number + 1, -signal.SIGKILL
+        while code == -signal.SIGKILL:
+            process = started(f"runs{number}", random.choice([0.0, 30.0]))
+            process.join(random.uniform(0, spans[1]))
+            process.kill()
+            process.join()
+            code = process.exitcode
+            count += code == -signal.SIGKILL
+        assert code == 0
+        found = {name: what for name, what in kept(Path(f"runs{number}")).items() if not name.startswith(".")}
+        assert found == wanted  # a write that was killed leaves a hidden .part, and nothing else
+
+
+def test_a_sweep_killed_three_times_ends_like_an_undisturbed_one(pictures: tuple[str, str]) -> None:
+    killed(pictures, 3)
+
+
+@pytest.mark.long
+def test_a_sweep_killed_twenty_times_ends_like_an_undisturbed_one(pictures: tuple[str, str]) -> None:
+    killed(pictures, 25)
+
+
+class Killed(BaseException):
+    """The end of a process, at a chosen moment."""
+
+
+@pytest.mark.parametrize("last", [0, 1, 3, 4, 6, 7, 8, 9, 11])
+def test_a_sweep_killed_between_any_two_files_goes_on(
+    last: int, pictures: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, common = [{"seed": 1}, {"seed": 2}, {"seed": 3}, {"alpha": 1e300}], COMMON | {"steps": 4}
+    count, put = 0, os.replace
+
+    def replace(*names: Any) -> None:
+        nonlocal count
+        if count == last:
+            raise Killed
+        count += 1
+        put(*names)
+
+    def run(folder: str) -> None:
+        with pytest.raises(SweepError, match="1 of 4"):
+            sweep(*pictures, settings, folder=folder, **common)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+        patch.setattr("os.replace", replace)
+        with pytest.raises(Killed):
+            run("runs")
+    run("runs")
+    run("whole")
+    assert kept(tmp_path / "runs") == kept(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_interrupt_keeps_what_is_done_and_goes_on(
+    batch: int, pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = grid(seed=range(6))
+    whole = sweep(*pictures, settings, batch=batch, **COMMON)
+    steps, original = 0, optimise_module.descend
+
+    def descend(*given: Any, **options: Any) -> Iterator[Any]:
+        nonlocal steps
+        for step in original(*given, **options):
+            steps += 1
+            if steps == 9:
+                signal.raise_signal(signal.SIGINT)
+            yield step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimise_module, "descend", descend)
+        with pytest.raises(KeyboardInterrupt, match=rf"stopped: {batch} of 6 runs are done and kept in .*runs; the same call"):
+            sweep(*pictures, settings, folder="runs", batch=batch, **COMMON)
+    assert steps == 9
+    found = sweep(*pictures, settings, folder="runs", batch=batch, **COMMON)
+    assert all(same(one, two) for one, two in zip(whole, found, strict=True))
+    assert not [path for path in Path("runs").iterdir() if "state" in path.name or "batch" in path.name]
