@@ -1,0 +1,208 @@
+"""The benchmark: that it runs and its table has its rows; its arithmetic."""
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from nstutils import backbone, images
+from nstutils.backbones import FeatureExtractor, vgg
+
+FOLDER = Path(__file__).parent.parent / "tools" / "bench"
+ROWS = ("ours, VGG-19 ", "ours, VGG-19, float32 ", "ours, VGG-19, float32, L-BFGS ", "ours, classroom ", "pystiche 1.0.1 ")
+Tool = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
+    """The modules of tools/bench by name."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+@pytest.fixture
+def within(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The benchmark with the small network for the large one, and its children in this process."""
+    bench, ours = tool("bench"), tool("ours")
+
+    def child(folder: Path, job: dict[str, Any], resume: bool) -> dict[str, Any]:
+        with monkeypatch.context() as there:
+            there.chdir(folder)
+            getattr(ours, job["kind"])(job)
+            return dict(json.loads(Path(job["out"]).read_text()))
+
+    small = {"backbone": "classroom"}
+    monkeypatch.setattr(bench, "child", child)
+    monkeypatch.setattr(bench, "backbone", lambda *_, **__: backbone("classroom"))
+    monkeypatch.setattr(bench, "OURS", {name: options | small for name, options in bench.OURS.items()})
+    for options in bench.OURS.values():
+        options.pop("weights", None)
+    monkeypatch.setattr(bench, "VGG", small)
+    monkeypatch.setattr(bench, "NETWORKS", {"VGG-19": small})
+    return bench
+
+
+def test_without_a_registry_the_benchmark_tells_it_in_a_sentence_and_goes_on_alone(
+    within: ModuleType, tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tool("peers"), "install", lambda _: "the package registry did not give them")
+    within.main(["--quick", "--sizes", "64", "--out", str(tmp_path)])
+    text = (tmp_path / "bench.md").read_text(encoding="utf-8")
+    assert text.count("| not run |") == 4
+    assert "The peers were not run: the package registry did not give them." in text
+    for row in ROWS:
+        assert text.count(f"\n| {row}|") == 2, row
+    assert "| VGG-19 | 64 | ours, plain L-BFGS, float32 | 6 |" in text
+    assert "| ours, VGG-19 (" in text
+    data = json.loads((tmp_path / "bench.json").read_text())
+    assert all(row["step"] > 0 and row["peak"] >= row["imports"] for row in data["runs"])
+    plain = next(row for row in data["equal"] if row["program"] == "ours, plain L-BFGS, float32")
+    assert 0 < plain["reached"] <= plain["all"]
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.rglob("*.part"))
+    told = capsys.readouterr()
+    assert "## Time to equal loss" in told.out
+    assert "benchmark" in told.err
+
+
+def test_an_interrupt_leaves_nothing_half_written(within: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def child(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(within, "child", child)
+    with pytest.raises(SystemExit, match="interrupted"):
+        within.main(["--quick", "--skip-peers", "--out", str(tmp_path)])
+    assert not list(tmp_path.glob("bench.*"))
+
+
+def test_a_child_measures_itself_is_not_run_twice_and_says_why_it_failed(tool: Tool, tmp_path: Path) -> None:
+    bench = tool("bench")
+    (tmp_path / "runs").mkdir()
+    images.save(images.noise((48, 64)), tmp_path / "town-64.png")
+    images.save(images.noise((48, 64), 1), tmp_path / "swirls-64.png")
+    options = {"backbone": "classroom", "steps": 4, "dtype": "float32"}
+    job = bench.our_job("try", "ours, classroom", 64, options, marks=[1, 4], limit=100.0)
+    found = bench.child(tmp_path, job, True)
+    assert len(found["seconds"]) == 4
+    assert found["peak"] > found["imports"] > 0
+    assert found["dtype"] == "float32"
+    pictures = torch.load(tmp_path / "runs" / "try-ours-classroom-64.pt", weights_only=True)
+    assert [picture.shape[-1] for _, picture in pictures] == [64, 64, 64]
+    before = (tmp_path / job["out"]).stat().st_mtime_ns
+    assert bench.child(tmp_path, job, True) == found
+    assert (tmp_path / job["out"]).stat().st_mtime_ns == before
+    job["options"]["backbone"] = "nothing"
+    assert bench.child(tmp_path, job, True)["why"].startswith("ValueError: backbone 'nothing' is not known")
+    assert not (tmp_path / job["out"]).exists()
+
+
+def test_a_run_stops_at_its_limit_and_what_it_measured_counts(tool: Tool, tmp_path: Path) -> None:
+    common = tool("common")
+    job = {"limit": 0.0, "marks": [1], "out": str(tmp_path / "x.json")}
+    common.measured(job, lambda clock: [clock.tick(torch.zeros(1)) for _ in range(9)])
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["note"] == "stopped after 0 s and 1 steps"
+    assert len(torch.load(tmp_path / "x.pt", weights_only=True)) == 1
+
+
+def test_a_failed_write_leaves_what_was_there(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("before")
+
+    def half() -> None:
+        with tool("common").replacing(tmp_path / "x") as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_failed_installation_is_told_in_one_line(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    peers = tool("peers")
+
+    def run(*_: object, **__: object) -> None:
+        raise subprocess.CalledProcessError(1, "pip", stderr="noise\nERROR: No matching distribution found\n")
+
+    monkeypatch.setattr(peers.venv, "create", lambda folder, **_: peers.site(folder).mkdir(parents=True))
+    monkeypatch.setattr(peers.subprocess, "run", run)
+    assert peers.install(tmp_path).endswith("(ERROR: No matching distribution found)")
+    assert not (tmp_path / ".ready").exists()
+
+
+def test_medians_marks_curves_and_names(tool: Tool) -> None:
+    report, bench = tool("report"), tool("bench")
+    assert report.median_step([0, 9, 18, 19, 20, 22]) == 1
+    assert report.median_step([0, 3]) == 3
+    assert report.median_step([1]) is None
+    curve = [(1, 9, 8), (2, 5, 4), (3, 6, 7)]
+    assert report.reach(curve, 5) == 2
+    assert report.reach(curve, 4) is None
+    assert report.reach(curve, 4, 2) == 2
+    assert report.envelope([[(1, 9), (3, 6)], [(2, 5)]]) == [(1, 9), (2, 5)]
+    assert report.marks(500)[0] == 1
+    assert report.marks(500)[-1] == 500
+    assert len(report.marks(500)) > 15
+    assert bench.sizes("512,256,256") == [256, 512]
+    with pytest.raises(argparse.ArgumentTypeError, match="multiples of 64"):
+        bench.sizes("100")
+    assert bench.slug("ours, VGG-19") == "ours-vgg-19"
+    assert bench.why(-9, "") == bench.MEMORY
+    assert bench.why(1, "line\nError: a | b\n") == "Error: a / b"
+
+
+def test_ratios_compare_steps_per_second(tool: Tool) -> None:
+    rows = [
+        {"program": name, "size": 256, "limited": False, "step": step} for name, step in (("ours, VGG-19", 0.5), ("p", 4.0))
+    ]
+    data = {"runs": rows, "programs": ["ours, VGG-19", "p"], "sizes": [256, 512]}
+    assert "| as it is | ours, VGG-19 against p | 8.00× | – |" in tool("report").ratio_table(data)
+
+
+def test_the_network_for_neural_style_is_the_same_one_answering_sqrt_c_times_as_strongly(tool: Tool) -> None:
+    peers = tool("peers")
+    torch.manual_seed(0)
+    plain = FeatureExtractor(vgg((8, 12, 16, 20, 24), pool="max"), name="plain")
+    state = peers.caffe_state(peers.torchvision_state(plain))
+    other = nn.Sequential(*(type(m)(m.in_channels, m.out_channels, 3, padding=1) if isinstance(m, nn.Conv2d) else m
+                            for m in plain.net))  # fmt: skip
+    other.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
+    x = images.noise((64, 64))
+    bgr = 256 * x.flip(1) - torch.tensor(peers.CAFFE_MEAN).flip(0).view(1, 3, 1, 1)
+    names = [name for name, _ in plain.net.named_children()]
+    for layer, wanted in plain(x, ["relu1_1", "relu2_1", "relu3_2", "relu5_1"]).items():
+        found = other[: names.index(layer) + 1](bgr) / wanted.shape[1] ** 0.5
+        assert (found - wanted).norm() / wanted.norm() < 0.01
+
+
+def test_the_peers_weights_make_their_sums_ours_times_a_number(tool: Tool) -> None:
+    peers = tool("peers")
+    facts = {"total": 50.0, "alpha": 1.0, "kappa": 0.3, "beta": 3000.0, "elements": 1000}
+    content, style = 7.0, 0.01
+    ours = facts["alpha"] * facts["kappa"] * content + facts["beta"] * style
+    factors = {"pystiche": (2 / 1000, 4), "neural-style": (2 * 512 / 1000, 20)}
+    for name, (a, b) in factors.items():
+        given = peers.weights(name, facts)
+        sum_ = given["content_weight"] * a * content + given["style_weight"] * b * style
+        assert sum_ == pytest.approx(ours * peers.START / 50)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", [["bench.py", "--skip-peers", "--sizes", "64", "--out"], ["preflight.py"]])
+def test_the_programs_run(command: list[str], tmp_path: Path) -> None:
+    more = [str(tmp_path)] if "--out" in command else []
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / command[0]), "--quick", *command[1:], *more], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    for row in ("| ours, VGG-19 |", "| ours, classroom |") if more else ("| classroom, 64 px |", "in tiles of 128 |"):
+        assert row in done.stdout

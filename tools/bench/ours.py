@@ -1,0 +1,116 @@
+"""This project in the benchmark: `stylise` as the command line runs it, the facts of a size, the judge, the product rates."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Clock, Job, answer, measured, told
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils import images, preflight, stylise
+from nstutils.devices import choose
+from nstutils.losses import evaluate, total
+from nstutils.optimise import Stage
+from nstutils.options import Options
+from nstutils.problem import Problem, prepare
+
+BUDGET = 1.0  # seconds from which one product is large enough
+
+
+def run(job: Job) -> None:
+    """A whole run of `stylise`, watched step by step."""
+
+    def program(clock: Clock) -> None:
+        clock.facts["dtype"] = str(choose(dtype=job["options"].get("dtype", "auto"))[1]).removeprefix("torch.")
+        result = stylise(job["content"], job["style"], watch=lambda step: clock.tick(step.image), **job["options"])
+        if clock.marks:
+            clock.keep(result.image)
+
+    measured(job, program)
+
+
+def problem_of(job: Job) -> Problem:
+    """The problem at full size in float32: the very same losses for every program."""
+    return prepare(job["content"], job["style"], Options(**job["options"] | {"dtype": "float32", "scales": "1"}))
+
+
+@torch.no_grad()
+def facts(job: Job) -> None:
+    """What the other programs' weights are computed from: kappa and the losses of the start picture; and a step's work."""
+    problem = problem_of(job)
+    stage, o = problem.stages()[0], problem.options
+    losses = evaluate(problem.exact, images.load(job["start"]), stage.terms)  # type: ignore[arg-type]
+    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
+    found: dict[str, Any] = {"size": stage.size, "kappa": problem.scales[0].kappa, "alpha": o.alpha, "beta": o.beta}
+    found["total"] = float(total(losses, stage.terms))  # type: ignore[arg-type]
+    found["elements"] = sum(target.numel() for target in problem.scales[0].content.targets.values())
+    found["work"] = preflight.work(problem.exact, layers, [Stage(stage.size, 1, stage.terms)])
+    answer(job, found)
+
+
+@torch.no_grad()
+def judge(job: Job) -> None:
+    """The float32 loss of every picture that the programs passed through: as it is saved (in [0, 1]), and as it was."""
+    problem = problem_of(job)
+    stage = problem.stages()[0]
+
+    def loss(picture: Tensor) -> float:
+        return float(total(evaluate(problem.exact, picture, stage.terms), stage.terms))  # type: ignore[arg-type]
+
+    curves = {}
+    for name, file in job["files"].items():
+        curves[name] = []
+        for seconds, picture in torch.load(Path(file), weights_only=True):
+            whole = picture if picture.shape[-2:] == stage.size else F.interpolate(picture, stage.size, mode="bicubic")
+            curves[name].append((seconds, loss(whole.clamp(0, 1)), loss(whole)))
+    answer(job, {"curves": curves})
+
+
+def mm(side: int, dtype: torch.dtype) -> tuple[Callable[[], Tensor], float]:
+    """A square matrix product and its operations."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    return lambda: torch.mm(a, b), 2.0 * side**3
+
+
+def pointwise(side: int, dtype: torch.dtype) -> tuple[Callable[[], Tensor], float]:
+    """A 1 x 1 convolution, the same product by the library that computes the convolutions."""
+    x = torch.randn(1, 512, side // 8, side // 8).to(dtype).contiguous(memory_format=torch.channels_last)
+    w = torch.randn(512, 512, 1, 1).to(dtype).contiguous(memory_format=torch.channels_last)
+    return lambda: F.conv2d(x, w), 2.0 * 512 * 512 * (side // 8) ** 2
+
+
+@torch.no_grad()
+def best_rate(
+    made: Callable[[int, torch.dtype], tuple[Callable[[], Tensor], float]], dtype: torch.dtype, largest: int
+) -> float:
+    """The most operations a second over growing sizes; ends where one product takes long."""
+    best, side = 0.0, 256
+    while side <= largest:
+        product, operations = made(side, dtype)
+        product()
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            product()
+            times.append(time.perf_counter() - begin)
+            if times[-1] > BUDGET:
+                break
+        best, side = max(best, operations / min(times)), 2 * side if min(times) < BUDGET / 8 else largest + 1
+    return best
+
+
+def rates(job: Job) -> None:
+    """Operations a second of products in bfloat16 and float32."""
+    found = {
+        name: {"torch.mm": best_rate(mm, dtype, job["largest"]), "convolution": best_rate(pointwise, dtype, job["largest"])}
+        for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32))
+    }
+    answer(job, {"rates": found})
+
+
+if __name__ == "__main__":
+    this = told()
+    {"run": run, "facts": facts, "judge": judge, "rates": rates}[this["kind"]](this)
