@@ -5,12 +5,14 @@ TORCH ?= default
 BIN := .venv/bin
 READY := .venv/.ready
 CPU_INDEX := https://download.pytorch.org/whl/cpu
+# lessons as a reader runs them; errors are errors (xfail_strict), and cells tagged nbval-check-output must print what is stored
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600 -o xfail_strict=true -p no:python -n 2 --dist loadscope
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: start test check-all env pictures clean
+.PHONY: start test check-all env pictures lessons outputs handout bench clean
 
 start: env
 	$(BIN)/nstutils doctor
@@ -25,6 +27,8 @@ test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 NSTUTILS_PRESET=smoke $(BIN)/pytest $(NBVAL) notebooks/[0-9]*.ipynb
+	OMP_NUM_THREADS=1 NSTUTILS_PRESET=quick $(BIN)/pytest $(NBVAL) notebooks/solutions
 
 check-all: test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m long
@@ -41,8 +45,20 @@ endif
 	$(BIN)/pip install -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
+lessons: env
+	$(BIN)/python tools/lessons.py html
+
+outputs: env
+	$(BIN)/python tools/lessons.py outputs
+
+handout: env
+	$(BIN)/python tools/lessons.py handout
+
 pictures: env
 	$(BIN)/python tools/draw_pictures.py
+
+bench: env
+	$(BIN)/python tools/bench/bench.py $(BENCH)
 
 clean:
 	rm -rf build .venv

@@ -3,6 +3,7 @@
 Colours tell apart for colour-blind readers (Okabe and Ito), and lines differ in their dashes too.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,54 @@ def losses(history: Mapping[str, Any], names: Sequence[str] = ("content", "style
     return figure
 
 
+def compare(
+    histories: Mapping[str, Mapping[str, Any]], name: str = "total", against: str = "seconds", width: float = 6
+) -> Figure:
+    """One loss of several runs, by their labels, over the seconds or the steps.
+
+    Losses of different networks have different units: runs of different backbones are refused unless every label names its own.
+    """
+    used = {label: (history.get("backbone"), history.get("weights_sha256")) for label, history in histories.items()}
+    silent = [label for label, (backbone, _) in used.items() if backbone and backbone not in label]
+    if len(set(used.values())) > 1 and silent:
+        names = ", ".join(sorted({str(backbone) for backbone, _ in used.values()}))
+        raise ValueError(
+            f"these runs were made with different backbones ({names}), whose losses cannot be compared unsaid; "
+            f"name the backbone in the label of {', '.join(silent)}"
+        )
+    figure = Figure(figsize=(width, 3), layout="constrained")
+    axes = figure.subplots()
+    for number, (label, history) in enumerate(histories.items()):
+        rows, dashes = history["steps"], DASHES[number % len(DASHES)]
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot([row[against] for row in rows], [row[name] for row in rows], color=colour, linestyle=dashes, label=label)
+    axes.set(xlabel=against, ylabel=name, yscale="log")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def lines(
+    curves: Mapping[str, Sequence[float]],
+    ticks: Sequence[str],
+    ylabel: str,
+    mark: float | None = None,
+    log: bool = False,
+    width: float = 6,
+) -> Figure:
+    """One number for each of `ticks` (layers, for instance): a line a curve; `mark` is a threshold, drawn in grey."""
+    figure = Figure(figsize=(width, 3), layout="constrained")
+    axes = figure.subplots()
+    for number, (label, values) in enumerate(curves.items()):
+        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+        axes.plot(range(len(ticks)), values, color=colour, linestyle=dashes, marker="o", label=label)
+    if mark is not None:
+        axes.axhline(mark, color="0.5", linewidth=0.8)
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set(ylabel=ylabel, yscale="log" if log else "linear")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def activations(maps: Tensor, count: int = 8, columns: int = 4, width: float = 9) -> Figure:
     """The first `count` filters of activations 1 x C x H x W, each in grey from its lowest to its highest value."""
     count = min(count, maps.shape[1])
@@ -58,3 +107,21 @@ def activations(maps: Tensor, count: int = 8, columns: int = 4, width: float = 9
             axes.imshow(maps[0, number].detach().float().cpu().numpy(), cmap="gray", interpolation="nearest")
             axes.set_title(f"filter {number}", fontsize=8)
     return figure
+
+
+def present(figure: Figure, words: str, **made: Any) -> None:
+    """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
+    made (backbone, size, steps, seconds, whatever is given)."""
+    from IPython.display import Markdown, display  # only notebooks have a display
+
+    data = io.BytesIO()
+    figure.savefig(data, format="jpeg", dpi=100, pil_kwargs={"quality": 85})
+    display({"image/jpeg": data.getvalue(), "text/plain": words}, raw=True, metadata={"image/jpeg": {"alt": words}})
+    display(Markdown(f"*{words}* {caption(**made)}"))
+
+
+def caption(**made: Any) -> str:
+    """How a figure was made, in words: `backbone classroom, 128 px, 300 steps, 9.1 s`."""
+    units = {"size": "{} px", "steps": "{} steps", "seconds": "{:.1f} s"}
+    parts = [units.get(name, f"{name} {{}}").format(value) for name, value in made.items()]
+    return f"({', '.join(parts)})" if parts else ""

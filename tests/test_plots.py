@@ -21,6 +21,7 @@ def figures() -> list[Figure]:
         plots.show(pictures, ["one", "two", "three"]),
         plots.show(torch.cat(pictures)),
         plots.losses(HISTORY),
+        plots.compare({"one": HISTORY, "two": HISTORY}, against="step"),
         plots.activations(torch.rand(1, 10, 6, 8), count=6),
     ]
 
@@ -43,3 +44,35 @@ def test_losses_have_a_panel_a_loss_and_a_line_where_the_scale_changes() -> None
 def test_a_missing_title_is_refused() -> None:
     with pytest.raises(ValueError, match="1 titles for 2 pictures"):
         plots.show([images.noise((8, 8))] * 2, ["one"])
+
+
+def test_runs_of_different_backbones_are_compared_only_where_the_labels_say_so() -> None:
+    one, two = HISTORY | {"backbone": "classroom"}, HISTORY | {"backbone": "vgg19"}
+    with pytest.raises(ValueError, match="different backbones .*name the backbone in the label of Adam, L-BFGS"):
+        plots.compare({"Adam": one, "L-BFGS": two}, against="step")
+    axes = plots.compare({"Adam, classroom": one, "Adam, vgg19": two}, against="step").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["Adam, classroom", "Adam, vgg19"]
+    assert len(plots.compare({"Adam": one, "L-BFGS": one}, against="step").axes[0].lines) == 2
+
+
+def test_two_weights_of_one_backbone_are_different_backbones_too() -> None:
+    one = HISTORY | {"backbone": "classroom", "weights_sha256": "a"}
+    with pytest.raises(ValueError, match="different backbones"):
+        plots.compare({"a": one, "b": one | {"weights_sha256": "b"}}, against="step")
+
+
+def test_a_presented_figure_carries_its_description_and_shows_how_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[object, dict]] = []
+    monkeypatch.setattr("IPython.display.display", lambda value, **facts: shown.append((value, facts)))
+    plots.present(plots.losses(HISTORY), "Three falling lines.", backbone="classroom", size=64, steps=6, seconds=1.26)
+    (picture, facts), (words, _) = shown
+    assert picture["image/jpeg"][:2] == b"\xff\xd8"
+    assert facts["metadata"] == {"image/jpeg": {"alt": "Three falling lines."}}
+    assert words.data == "*Three falling lines.* (backbone classroom, 64 px, 6 steps, 1.3 s)"
+
+
+def test_lines_have_a_curve_a_label_and_a_mark() -> None:
+    axes = plots.lines({"one": [1, 2], "two": [2, 1]}, ["relu1_1", "relu2_1"], "dB", mark=1.5, log=True).axes[0]
+    assert [line.get_label() for line in axes.lines[:2]] == ["one", "two"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["relu1_1", "relu2_1"]
+    assert (len(axes.lines), axes.get_ylabel(), axes.get_yscale()) == (3, "dB", "log")

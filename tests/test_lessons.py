@@ -1,0 +1,210 @@
+"""The committed lessons: students' copies are what the tool makes, exercises are whole, outputs are small and described."""
+
+import importlib.util
+import json
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parent.parent
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.plots as plots, torch\n"
+MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
+    "Gram not divided by its positions": (
+        "03_style_reconstruction",
+        "whole = L.gram\nL.gram = nstutils.gram = lambda f, guide=None: whole(f, guide) * f[0, 0].numel()",
+    ),
+    "content loss without its half": (
+        "02_content_reconstruction",
+        "value = L.ContentLoss.value\nL.ContentLoss.value = lambda self, sums: 2 * value(self, sums)",
+    ),
+    "content loss detached from the picture": (
+        "02_content_reconstruction",
+        "value = L.ContentLoss.value\nL.ContentLoss.value = lambda self, sums: value(self, sums).detach()",
+    ),
+    "layer loss without 1/(4 N^2)": (
+        "03_style_reconstruction",
+        "errors = L.StyleLoss._errors\n"
+        "L.StyleLoss._errors = lambda self, s: {k: 4 * self.targets[k].shape[-1] ** 2 * e for k, e in errors(self, s).items()}",
+    ),
+    "the next layer handed out for the one asked for": (
+        "01_inside_vgg",
+        "forward = B.FeatureExtractor.forward\n"
+        "def wrong(self, image, layers):\n"
+        "    after = [self.layers[min(self.layers.index(layer) + 1, len(self.layers) - 1)] for layer in layers]\n"
+        "    return dict(zip(layers, forward(self, image, after).values()))\n"
+        "B.FeatureExtractor.forward = wrong",
+    ),
+    "maximum for average pooling": (
+        "01_inside_vgg",
+        "real = B._pooling\nB._pooling = lambda kind, size, stride: real('max', size, stride)",
+    ),
+}
+
+
+def tool() -> ModuleType:
+    """tools/lessons.py."""
+    spec = importlib.util.spec_from_file_location("lessons", ROOT / "tools" / "lessons.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+def test_every_lesson_has_both_copies() -> None:
+    assert names(SOLUTIONS) == names(STUDENTS)
+    assert len(SOLUTIONS) >= 4
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_the_students_copy_is_what_the_tool_makes_of_the_solved_one(path: Path) -> None:
+    made = tool().student(read(path))
+    assert nbformat.writes(made) == (ROOT / "notebooks" / path.name).read_text(encoding="utf-8").rstrip("\n")
+    text = nbformat.writes(made)
+    assert "BEGIN SOLUTION" not in text
+    assert "HIDDEN TESTS" not in text
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_exercises_are_four_cells_with_nbgrader_metadata(path: Path) -> None:
+    cells = read(path).cells
+    roles = [cell.metadata.get("nbgrader") for cell in cells]
+    ids = [role["grade_id"] for role in roles if role]
+    assert len(set(ids)) == len(ids)
+    stubs = [n for n, role in enumerate(roles) if role and role["solution"]]
+    assert len(stubs) == 4
+    for n in stubs:
+        statement, stub, check = cells[n - 1], cells[n], cells[n + 1]
+        assert {role["schema_version"] for role in roles[n - 1 : n + 2]} == {3}
+        assert statement.cell_type == "markdown"
+        assert roles[n - 1]["locked"]
+        assert "point" in statement.source
+        assert "<details>" in statement.source
+        assert "### BEGIN SOLUTION" in stub.source
+        assert '"""' in stub.source
+        assert roles[n + 1]["grade"]
+        assert roles[n + 1]["locked"]
+        assert roles[n + 1]["points"] > 0
+        assert check.source.startswith("check.")
+        assert "### BEGIN HIDDEN TESTS" in check.source
+        assert n + 2 < len(cells)
+        assert roles[n + 2] is None or roles[n + 2].get("locked")
+
+
+@pytest.mark.parametrize("path", SOLUTIONS + STUDENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_notebooks_are_clean(path: Path) -> None:
+    lesson = read(path)
+    assert lesson.metadata.kernelspec.name == "python3"
+    assert "widgets" not in lesson.metadata
+    text = path.read_text(encoding="utf-8")
+    for unwanted in ("widget-view", "clear_output", "/root", "/home/", "/work", "NBVAL_"):
+        assert unwanted not in text
+    counts = [cell.execution_count for cell in lesson.cells if cell.cell_type == "code" and cell.execution_count]
+    assert counts == sorted(counts)
+    for cell in lesson.cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error"
+            pictures = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+            assert all(output.metadata[kind]["alt"] for kind in pictures), "a figure without a description"
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_lessons_keep_their_rhythm(path: Path) -> None:
+    cells = read(path).cells
+    lines = sorted(len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code")
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    assert lines[len(lines) // 2] <= 6
+    assert lines[-1] <= 30
+    assert 800 <= words <= 2400
+    assert any(output for cell in cells for output in cell.get("outputs", []))
+
+
+def test_all_notebooks_together_stay_small() -> None:
+    assert sum(path.stat().st_size for path in SOLUTIONS + STUDENTS) < 12e6
+
+
+def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lessons = tool()
+    monkeypatch.setattr(lessons, "BUILD", tmp_path)
+    monkeypatch.setattr(lessons, "ROOT", ROOT)
+    target = tmp_path / "handout.zip"
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in lessons.handed_out():
+            archive.write(file, file.relative_to(ROOT))
+    with zipfile.ZipFile(target) as archive:
+        held = archive.namelist()
+        for name in held:
+            if name.endswith(".ipynb"):
+                assert b"HIDDEN TESTS" not in archive.read(name)
+                assert b"BEGIN SOLUTION" not in archive.read(name)
+    assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
+    assert not [name for name in held if "solutions" in name or name.startswith("tests")]
+
+
+@pytest.mark.parametrize(("lesson", "code"), MUTANTS.values(), ids=MUTANTS)
+def test_a_lesson_notices_a_broken_library(lesson: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NSTUTILS_PRESET", "smoke")
+    notebook = read(ROOT / "notebooks" / "solutions" / f"{lesson}.ipynb")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(PATCH + code))
+    with pytest.raises(CellExecutionError) as seen:
+        tool().executed(notebook, timeout=300)
+    assert seen.value.ename in ("AssertionError", "ValueError", "RuntimeError"), seen.value
+
+
+def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:
+    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 == 2, 'one is not two'")])
+    with pytest.raises(CellExecutionError, match="one is not two"):
+        tool().executed(broken)
+    assert json.loads(nbformat.writes(broken))["nbformat"] == 4
+
+
+def test_a_copied_cell_loses_its_marks_and_a_missing_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lessons = tool()
+    lesson = lessons.student(read(SOLUTIONS[0]))
+    stub = next(n for n, cell in enumerate(lesson.cells) if cell.metadata.get("nbgrader", {}).get("solution"))
+    copied = nbformat.from_dict(json.loads(json.dumps(lesson.cells[stub])))
+    copied["id"] = "copied"
+    missing = lesson.cells[stub + 1].metadata.nbgrader.grade_id
+    lesson.cells[stub + 1 : stub + 2] = [copied]
+    (tmp_path / "ada" / "00").mkdir(parents=True)
+    path = tmp_path / "ada" / "00" / "00_start_here.ipynb"
+    nbformat.write(lesson, path)
+    (tmp_path / "broken.ipynb").write_text("{", encoding="utf-8")
+    lessons.main(["submissions", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert f"cell {lesson.cells[stub].metadata.nbgrader.grade_id} was copied" in said
+    assert f"cell {missing} is missing: grade it by hand" in said
+    assert "broken.ipynb: cannot be read" in said
+    ids = [cell.metadata.nbgrader.grade_id for cell in read(path).cells if "nbgrader" in cell.metadata]
+    assert len(ids) == len(set(ids))
+
+
+def test_no_submissions_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no notebook below"):
+        tool().main(["submissions", str(tmp_path)])
+
+
+def test_the_guide_tells_the_points_of_every_exercise() -> None:
+    guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    for path in SOLUTIONS:
+        cells = [cell for cell in read(path).cells if cell.metadata.get("nbgrader", {}).get("grade")]
+        row = next(line for line in guide.splitlines() if f"({path.name})" in line)
+        assert row.endswith(f"| {sum(cell.metadata.nbgrader.points for cell in cells)} |")
+        for cell in cells:
+            name = cell.source.split("(")[0].removeprefix("check.")
+            assert f"`{name}` ({cell.metadata.nbgrader.points})" in guide

@@ -1,0 +1,195 @@
+"""Make the lessons: `python tools/lessons.py students | outputs | html | handout | submissions FOLDER`.
+
+The one source of a lesson is its solved notebook in notebooks/solutions. `students` writes the copies in notebooks/ without
+solutions and hidden tests; `outputs` runs the solved lessons and stores what they show, then does the same; `html` runs
+them into build/lessons; `handout` packs what students get into build/handout.zip. `submissions FOLDER` looks through
+students' notebooks before nbgrader does: a copied cell would make it abort the whole batch.
+"""
+
+import argparse
+import copy
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS, SOLUTIONS, BUILD = ROOT / "notebooks", ROOT / "notebooks" / "solutions", ROOT / "build"
+HANDED_OUT = ("nstutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "environment.yml", "README.md", "LICENSE")
+
+
+def sources() -> list[Path]:
+    """The solved lessons, in their order."""
+    return sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def student(solved: NotebookNode) -> NotebookNode:
+    """The copy for students: stubs for solutions, no hidden tests; checks may fail, so that Run All goes to the end."""
+    lesson = copy.deepcopy(solved)
+    for preprocessor in (ClearSolutions(), ClearHiddenTests()):
+        lesson, _ = preprocessor.preprocess(lesson, {})
+    for cell in lesson.cells:
+        role = cell.metadata.get("nbgrader", {})
+        if role.get("solution") or role.get("grade"):
+            cell.outputs, cell.execution_count = [], None
+        if role.get("grade"):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
+    return lesson
+
+
+def students() -> None:
+    """Write every student's copy."""
+    for source in sources():
+        write(student(read(source)), LESSONS / source.name)
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook of the current format."""
+    return nbformat.read(path, as_version=4)
+
+
+def write(lesson: NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    part = path.with_suffix(".part")
+    nbformat.write(lesson, part)
+    part.replace(path)
+
+
+def executed(lesson: NotebookNode, timeout: int = 1200) -> NotebookNode:
+    """The lesson with its outputs, run from its own folder's point of view as a reader runs it."""
+    client = NotebookClient(lesson, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(LESSONS)}})
+    done = client.execute()
+    done.metadata.pop("widgets", None)
+    for cell in done.cells:
+        cell.metadata.pop("execution", None)  # times of this one run
+        if cell.cell_type == "code":
+            cell.outputs = [kept for output in cell.outputs if (kept := plain(output)) is not None]
+    return done
+
+
+def plain(output: NotebookNode) -> NotebookNode | None:
+    """An output without what only a running kernel can show, and without the progress bars on stderr."""
+    if output.get("name") == "stderr":
+        return None
+    data = output.get("data", {})
+    if "application/vnd.jupyter.widget-view+json" in data:
+        return None
+    return output
+
+
+def each(what: str) -> Iterator[tuple[Path, tqdm]]:
+    """The solved lessons under a progress bar that names the one at hand."""
+    with tqdm(sources(), unit="lesson", desc=what) as bar:
+        for source in bar:
+            bar.set_postfix_str(source.stem)
+            yield source, bar
+
+
+def outputs() -> None:
+    """Run every solved lesson, store its outputs, and write the students' copies."""
+    for source, _ in each("running"):
+        write(executed(read(source)), source)
+    students()
+
+
+def html() -> None:
+    """Run every solved lesson into a page of its own, and print the seconds."""
+    folder, rows = BUILD / "lessons", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, _ in each("running"):
+        begin = time.perf_counter()
+        try:
+            lesson = executed(read(source))
+        except CellExecutionError as error:
+            raise SystemExit(f"{source.name} stopped: {str(error).strip().splitlines()[-1]}") from error
+        page, _ = HTMLExporter().from_notebook_node(lesson, {"metadata": {"name": source.stem}})
+        (folder / f"{source.stem}.html").write_text(page, encoding="utf-8")
+        rows.append((source.stem, time.perf_counter() - begin))
+    print("| lesson | seconds |\n| --- | --- |")
+    for name, seconds in rows:
+        print(f"| {name} | {seconds:.0f} |")
+    print(f"pages in {folder.relative_to(ROOT)}", file=sys.stderr)
+
+
+def handout() -> None:
+    """Pack what students get: lessons without solutions and hidden tests, the package, the data."""
+    target = BUILD / "handout.zip"
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(handed_out()):
+            archive.write(path, Path("nst-course") / path.relative_to(ROOT))
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+def handed_out() -> list[Path]:
+    """The files of the handout."""
+    files = []
+    for name in HANDED_OUT:
+        found = [ROOT / name] if (ROOT / name).is_file() else [path for path in (ROOT / name).rglob("*") if path.is_file()]
+        files += [p for p in found if SOLUTIONS not in p.parents and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)]
+    return files
+
+
+def submissions(folder: Path) -> None:
+    """Repair every notebook below a folder, and say what was found."""
+    paths = [path for path in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+    if not paths:
+        raise SystemExit(f"there is no notebook below {folder}; give the folder of the submissions")
+    for path in tqdm(paths, unit="notebook"):
+        try:
+            lesson = read(path)
+            found = repair(lesson)
+        except (OSError, ValueError, AttributeError, nbformat.validator.NotebookValidationError) as error:
+            found = [f"cannot be read ({str(error).splitlines()[0]}): ask for it again, and take it out of the batch"]
+        else:
+            if any("copied" in line for line in found):
+                write(lesson, path)
+        for line in found:
+            tqdm.write(f"{path}: {line}")
+
+
+def repair(lesson: NotebookNode) -> list[str]:
+    """Take nbgrader's marks off copied cells (the first of its id stays), in place; what was done, and what is missing."""
+    seen, said = set(), []
+    for cell in lesson.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in seen:
+            del cell.metadata["nbgrader"]
+            said.append(f"cell {name} was copied: the copy is no longer graded")
+        elif name:
+            seen.add(name)
+    wanted = next((ids for ids in map(graded, sources()) if len(ids & seen) > len(ids) / 2), set())
+    return said + [f"cell {name} is missing: grade it by hand" for name in sorted(wanted - seen)]
+
+
+def graded(source: Path) -> set[str]:
+    """The ids of a lesson's nbgrader cells."""
+    return {cell.metadata.nbgrader.grade_id for cell in read(source).cells if "nbgrader" in cell.metadata}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do one of the five."""
+    commands = {"students": students, "outputs": outputs, "html": html, "handout": handout, "submissions": submissions}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=commands, help="what to make")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("submitted"), help="of submissions (default: submitted)")
+    args = parser.parse_args(arguments)
+    os.environ["PYTHONWARNINGS"] = os.environ.get("PYTHONWARNINGS", "ignore")  # a lesson's pages show no warnings of libraries
+    if args.command == "submissions":
+        submissions(args.folder)
+    else:
+        commands[args.command]()
+
+
+if __name__ == "__main__":
+    main()
