@@ -363,6 +363,206 @@ def _untransposed(f: Tensor, a: Tensor) -> Tensor:
     return slope.reshape(f.shape) / (f.shape[1] ** 2 * f[0, 0].numel()) * (f > 0)
 
 
+# Lesson 04: the whole loss, total variation, weights between Gram normalisations, blended styles.
+SUMS = [  # content, style and tv of a batch, then alpha, beta, gamma and kappa
+    (*(random(count, seed=seed + k).abs() for k in range(3)), *weights)
+    for count, seed, weights in [(1, 0, (1.0, 1e3, 0.1, 0.013)), (3, 5, (2.0, 5.0, 0.7, 40.0)), (2, 9, (0.5, 3.0, 2.0, 7.0))]
+]
+VARIED = [(random(1, 3, 4, 6).abs(),), (random(1, 3, 5, 5, seed=1).abs(),), (random(2, 3, 7, 3, seed=2).abs(),)]
+CONVERTED = [(1e3, 64, 1024), (2.0, 8, 48), (0.5, 512, 64)]  # weight, filters, positions
+MIXED = [  # K Gram matrices, and K weights that do not add to 1
+    (losses.gram(random(count, filters, 3, 4, seed=seed)), weights.double())
+    for count, filters, seed, weights in [
+        (2, 3, 0, torch.tensor([3.0, 1.0])),
+        (3, 3, 1, torch.tensor([0.5, 0.2, 0.1])),
+        (3, 4, 2, torch.tensor([1.0, 0.0, 5.0])),
+    ]
+]
+
+
+def total_loss(answer: Answer) -> None:
+    """Lesson 04: α κ L_content + β L_style + γ L_tv, eq. 7 with κ and total variation."""
+    judge("total_loss", answer, _total_loss, SUMS, gradient=True)
+
+
+def _total_loss(content: Tensor, style: Tensor, tv: Tensor, alpha: float, beta: float, gamma: float, kappa: float) -> Tensor:
+    return alpha * kappa * content + beta * style + gamma * tv
+
+
+def total_variation(answer: Answer) -> None:
+    """Lesson 04: Σ (x_{i+1,j} − x_{i,j})² + Σ (x_{i,j+1} − x_{i,j})², one number a picture."""
+    judge("total_variation", answer, _total_variation, VARIED, gradient=True)
+
+
+def _total_variation(x: Tensor) -> Tensor:
+    return _down(x).square().sum((1, 2, 3)) + _across(x).square().sum((1, 2, 3))
+
+
+def _down(x: Tensor) -> Tensor:
+    return x[:, :, 1:] - x[:, :, :-1]
+
+
+def _across(x: Tensor) -> Tensor:
+    return x[..., 1:] - x[..., :-1]
+
+
+def convert_weight(answer: Answer) -> None:
+    """Lesson 04: the weight for Gram matrices F Fᵀ / (N M) that does what `weight` does for F Fᵀ / M."""
+    judge("convert_weight", answer, _convert_weight, CONVERTED)
+
+
+def _convert_weight(weight: float, filters: int, positions: int) -> float:
+    return weight * filters**2
+
+
+def blend(answer: Answer) -> None:
+    """Lesson 04: the weighted mean of K Gram matrices."""
+    judge("blend", answer, _blend, MIXED, gradient=True)
+
+
+def _blend(grams: Tensor, weights: Tensor) -> Tensor:
+    return (weights[:, None, None] * grams).sum(0) / weights.sum()
+
+
+# Lesson 05 and 06: ratios, ranks and curves; start pictures and how alike their ends are.
+RATIOS = [((1e-5, 1e-4, 1e-3, 1e-2), 1e3), ((0.1, 1.0), 2.0), ((0.5, 2.0, 8.0), 4.0)]
+ERRORS = [(random(5, seed=k).abs() + 0.1, 2.0 + 3 * k) for k in range(2)] + [(random(2, seed=2).abs() + 0.1, 0.5)]
+RANKED = [(random(n, seed=n), random(n, seed=n + 50) + shift * random(n, seed=n)) for n, shift in ((4, 2), (7, -3), (20, 0.5))]
+POINTS = [  # some of them alike in one loss
+    (torch.tensor([[1.0, 5.0], [2.0, 3.0], [3.0, 3.0], [4.0, 1.0], [5.0, 4.0], [1.0, 6.0]]),),
+    (torch.tensor([[2.0, 2.0], [2.0, 2.0], [3.0, 4.0], [4.0, 2.0]]),),
+    (random(12, 2, seed=3),),
+]
+BARS = [(4, 12, 4), (8, 20, 8), (9, 10, 2)]
+ROWS = [(random(n, seed=n) + 0.5, period) for n, period in ((16, 4), (30, 8), (45, 16))]
+LOSSES = [(random(n, seed=n).abs() + 1,) for n in (4, 5, 9)]
+BLENDS = [(*two, share) for two, share in zip(TWO, (0.25, 0.8), strict=True)] + [(*TWO[0], 1.0)]
+
+
+def ratio_settings(answer: Answer) -> None:
+    """Lesson 05: a dict of settings for each α/β, with the same beta."""
+    name = "ratio_settings"
+    _function(name, answer)
+    found = [_tried(name, answer, given, False) for given in RATIOS]
+    wanted = [_weights(_ratio_settings(*given)) for given in RATIOS]
+    if any(not isinstance(one, list) or not all(isinstance(item, dict) for item in one) for one in found):
+        raise AssertionError(f"{name}: it returns {type(found[0]).__name__}; wanted a list of dicts, one for each ratio")
+    if any(set(item) != {"alpha", "beta"} for one in found for item in one):
+        raise AssertionError(f"{name}: each dict needs the keys 'alpha' and 'beta', and no others")
+    if any(not _alike(_weights(one), right) for one, right in zip(found, wanted, strict=True)):
+        for sentence, wrong in WRONG[name].items():
+            if all(_alike(_weights(one), _weights(wrong(*given))) for one, given in zip(found, RATIOS, strict=True)):
+                raise AssertionError(f"{name}: {sentence}")
+        first = f"for {RATIOS[1]} it returns {found[1]}, wanted {_ratio_settings(*RATIOS[1])}"
+        raise AssertionError(f"{name}: {first}; check alpha / beta of each by hand")
+    print(f"{name}: right, on {len(RATIOS)} inputs")
+
+
+def _ratio_settings(ratios: Sequence[float], beta: float) -> list[dict[str, float]]:
+    return [{"alpha": ratio * beta, "beta": beta} for ratio in ratios]
+
+
+def _weights(settings: list[dict[str, float]]) -> Tensor:
+    """alpha and beta of each of the settings, n x 2."""
+    return torch.tensor([[item["alpha"], item["beta"]] for item in settings])
+
+
+def _shared(ratios: Sequence[float], beta: float) -> list[dict[str, float]]:
+    one, together = {"beta": beta}, []
+    for ratio in ratios:
+        one["alpha"] = ratio * beta
+        together.append(one)
+    return together
+
+
+def kappa(answer: Answer) -> None:
+    """Lesson 05: 10³ · (mean of the E_l of x = p) / (content loss of x = a)."""
+    judge("kappa", answer, _kappa, ERRORS)
+
+
+def _kappa(errors: Tensor, content: float) -> Tensor:
+    return 1e3 * errors.mean() / content
+
+
+def spearman(answer: Answer) -> None:
+    """Lesson 05: the correlation of ranks, for values that all differ."""
+    judge("spearman", answer, _spearman, RANKED)
+
+
+def _spearman(x: Tensor, y: Tensor) -> Tensor:
+    return _pearson(_ranks(x), _ranks(y))
+
+
+def _ranks(x: Tensor) -> Tensor:
+    return x.argsort().argsort().double()
+
+
+def _pearson(x: Tensor, y: Tensor) -> Tensor:
+    x, y = x - x.mean(), y - y.mean()
+    return x @ y / (x.norm() * y.norm())
+
+
+def _apart(x: Tensor, y: Tensor) -> Tensor:
+    return (_ranks(x) - _ranks(y)).square().sum()
+
+
+def pareto(answer: Answer) -> None:
+    """Lesson 05: which of n x 2 losses are on the curve: no other point is as low in both and lower in one."""
+    judge("pareto", answer, _pareto, POINTS)
+
+
+def _pareto(points: Tensor) -> Tensor:
+    low, lower = _compared(points)
+    return ~(low.all(-1) & lower.any(-1)).any(1)
+
+
+def _compared(points: Tensor) -> tuple[Tensor, Tensor]:
+    """[i, j, loss]: whether point j is at most point i, and whether it is lower."""
+    return points[None] <= points[:, None], points[None] < points[:, None]
+
+
+def stripes(answer: Answer) -> None:
+    """Lesson 06: black vertical stripes on white, 1 x 3 x height x width, the first of them at the left edge."""
+    judge("stripes", answer, _stripes, BARS)
+
+
+def _stripes(height: int, width: int, period: int) -> Tensor:
+    return images.stripes((height, width), period)
+
+
+def energy_at(answer: Answer) -> None:
+    """Lesson 06: energy of a row of brightness at one frequency, (Σ v cos)² + (Σ v sin)² over W², the mean taken away."""
+    judge("energy_at", answer, _energy_at, ROWS)
+
+
+def _energy_at(row: Tensor, period: float, full: float = 2 * math.pi, mean: bool = True) -> Tensor:
+    real, imaginary = _waves(row - row.mean() if mean else row, full / period)
+    return (real.square() + imaginary.square()) / len(row) ** 2
+
+
+def _waves(v: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    angle = step * torch.arange(len(v), dtype=v.dtype)
+    return v @ angle.cos(), v @ angle.sin()
+
+
+def spread(answer: Answer) -> None:
+    """Lesson 06: (largest - smallest) / mean of some losses."""
+    judge("spread", answer, _spread, LOSSES)
+
+
+def _spread(values: Tensor) -> Tensor:
+    return (values.max() - values.min()) / values.mean()
+
+
+def blend_start(answer: Answer) -> None:
+    """Lesson 06: a start picture between photograph and noise; `share` of it is noise."""
+    judge("blend_start", answer, _blend_start, BLENDS)
+
+
+def _blend_start(p: Tensor, noise: Tensor, share: float) -> Tensor:
+    return (1 - share) * p + share * noise
+
+
 WRONG: dict[str, dict[str, Answer]] = {
     "to_unit": {
         "the values still run from 0 to 255; divide by 255": lambda x: x.float(),
@@ -539,5 +739,178 @@ WRONG: dict[str, dict[str, Answer]] = {
             * (f > 0)
         ),
         "the sign is wrong: wanted G − A, not A − G": lambda f, a: -_style_gradient(f, a),
+    },
+    "total_loss": {
+        "κ is missing: the content loss is brought to the units of the style loss by it": lambda c, s, v, a, b, g, k: (
+            a * c + b * s + g * v
+        ),
+        "κ belongs to the content alone; the style has its units already": lambda c, s, v, a, b, g, k: (
+            k * (a * c + b * s) + g * v
+        ),
+        "κ belongs to the content; here it is with the style": lambda c, s, v, a, b, g, k: a * c + b * k * s + g * v,
+        "α and β are swapped: α weighs the content (document A writes it the other way)": lambda c, s, v, a, b, g, k: (
+            b * k * c + a * s + g * v
+        ),
+        "total variation is left out: + γ · tv": lambda c, s, v, a, b, g, k: a * k * c + b * s,
+        "it divides by κ; multiply": lambda c, s, v, a, b, g, k: a * c / k + b * s + g * v,
+        "it adds up over the batch; give one number a picture": lambda c, s, v, a, b, g, k: _total_loss(
+            c, s, v, a, b, g, k
+        ).sum(),
+        "total variation has its own weight γ; it is added without one": lambda c, s, v, a, b, g, k: a * k * c + b * s + v,
+    },
+    "total_variation": {
+        "it takes absolute differences; A's sum squares them": lambda x: (
+            _down(x).abs().sum((1, 2, 3)) + _across(x).abs().sum((1, 2, 3))
+        ),
+        "it takes means; A's formula is a sum": lambda x: (
+            _down(x).square().mean((1, 2, 3)) + _across(x).square().mean((1, 2, 3))
+        ),
+        "it looks at neighbours below only; add those on the right": lambda x: _down(x).square().sum((1, 2, 3)),
+        "it looks at neighbours on the right only; add those below": lambda x: _across(x).square().sum((1, 2, 3)),
+        "it adds up over the batch; give one number a picture": lambda x: _total_variation(x).sum(),
+        "it takes the channels for neighbours; compare along height and width alone": lambda x: (
+            x.diff(dim=1).square().sum((1, 2, 3)) + _across(x).square().sum((1, 2, 3))
+        ),
+        "it goes round the border (roll compares the last row with the first); leave that pair out": lambda x: (
+            (x.roll(-1, -2) - x).square().sum((1, 2, 3)) + (x.roll(-1, -1) - x).square().sum((1, 2, 3))
+        ),
+        "it takes the root (B's L2 norm); A's formula has none": lambda x: _total_variation(x).sqrt(),
+        "it squares the sums; square each difference before you add up": lambda x: (
+            _down(x).sum((1, 2, 3)).square() + _across(x).sum((1, 2, 3)).square()
+        ),
+        "it adds the two differences and squares then; square each of them": lambda x: (
+            (_down(x)[..., :-1] + _across(x)[:, :, :-1]).square().sum((1, 2, 3))
+        ),
+    },
+    "convert_weight": {
+        "the square is forgotten: the error is squared, so N comes in twice": lambda weight, n, m: weight * n,
+        "it goes the wrong way: smaller matrices need a larger weight, so multiply by N²": lambda weight, n, m: weight / n**2,
+        "it divides by N; multiply by N²": lambda weight, n, m: weight / n,
+        "both are divided by M, so it cancels; wanted N² alone": lambda weight, n, m: weight * (n * m) ** 2,
+        "it takes M for N: both are divided by M, and one of them by N as well": lambda weight, n, m: weight * m**2,
+        "it leaves the weight as it is; the matrices are N times smaller": lambda weight, n, m: weight,
+        "the factor 4 belongs to eq. 4, not to these two; wanted N² alone": lambda weight, n, m: 4 * weight * n**2,
+    },
+    "blend": {
+        "it is the plain weighted sum; divide by the sum of the weights": lambda grams, weights: (
+            weights[:, None, None] * grams
+        ).sum(0),
+        "it takes no notice of the weights": lambda grams, weights: grams.mean(0),
+        "it divides by the number of artworks; divide by the sum of the weights": lambda grams, weights: (
+            weights[:, None, None] * grams
+        ).mean(0),
+        "it takes the artwork of the largest weight alone": lambda grams, weights: grams[int(weights.argmax())],
+        "it squares the weights": lambda grams, weights: _blend(grams, weights.square()),
+        "it gives the matrices weighed one by one; add them up": lambda grams, weights: (
+            weights[:, None, None] * grams / weights.sum()
+        ),
+        "it gives one row a matrix: the sum runs over filters; add up over the artworks, dimension 0": lambda grams, weights: (
+            (weights[:, None, None] * grams).sum(1) / weights.sum()
+        ),
+    },
+    "ratio_settings": {
+        "it gives β/α: alpha is ratio · beta, not beta / ratio": lambda ratios, beta: [
+            {"alpha": beta / ratio, "beta": beta} for ratio in ratios
+        ],
+        "alpha is the ratio itself, so α/β is beta times too small; take ratio · beta": lambda ratios, beta: [
+            {"alpha": ratio, "beta": beta} for ratio in ratios
+        ],
+        "all runs share one dict, so all have the last ratio; make a new dict for each": _shared,
+        "it changes beta; keep the beta that is given, and choose alpha": lambda ratios, beta: [
+            {"alpha": 1.0, "beta": 1 / ratio} for ratio in ratios
+        ],
+        "it changes both weights; keep the beta that is given, and choose alpha": lambda ratios, beta: [
+            {"alpha": ratio * beta, "beta": beta / ratio} for ratio in ratios
+        ],
+    },
+    "kappa": {
+        "it is upside down: the style is above, the content below": lambda errors, content: content / errors.mean() / 1e3,
+        "the factor 10³ is missing": lambda errors, content: errors.mean() / content,
+        "it divides by 10³; multiply": lambda errors, content: errors.mean() / content / 1e3,
+        "it adds up the E_l; with w_l = 1/(number of layers) the style loss is their mean": lambda errors, content: (
+            1e3 * errors.sum() / content
+        ),
+        "it takes the largest E_l; wanted their mean": lambda errors, content: 1e3 * errors.max() / content,
+        "it multiplies the two losses; divide": lambda errors, content: 1e3 * errors.mean() * content,
+    },
+    "spearman": {
+        "it correlates the values; correlate their ranks": _pearson,
+        "one argsort gives places, not ranks; take argsort of it once more": lambda x, y: _pearson(
+            x.argsort().double(), y.argsort().double()
+        ),
+        "only x is turned into ranks; do it with y too": lambda x, y: _pearson(_ranks(x), y),
+        "one of the two is ranked from above, so the sign is wrong; rank both from below": lambda x, y: -_spearman(x, y),
+        "the sign is lost; a falling relation has −1": lambda x, y: _spearman(x, y).abs(),
+        "it divides by n³; wanted n (n² − 1)": lambda x, y: 1 - 6 * _apart(x, y) / len(x) ** 3,
+        "the factor 6 is missing": lambda x, y: 1 - _apart(x, y) / (len(x) * (len(x) ** 2 - 1)),
+    },
+    "pareto": {
+        "it looks at the content loss alone; a point counts by both": lambda points: points[:, 0] == points[:, 0].min(),
+        "it looks at the style loss alone; a point counts by both": lambda points: points[:, 1] == points[:, 1].min(),
+        "it looks for large losses; here low is good": lambda points: _pareto(-points),
+        "it marks the beaten points; wanted the others": lambda points: ~_pareto(points),
+        "a point counts as beaten here when another is lower in one loss; the other must be at least as low in both": (
+            lambda points: ~_compared(points)[1].any(-1).any(1)
+        ),
+        "a point with the same content loss and a lower style loss beats too; ask for lower in one, not in both": (
+            lambda points: ~_compared(points)[1].all(-1).any(1)
+        ),
+        "every point is as low as itself, so all are beaten; ask for lower in at least one": lambda points: (
+            ~_compared(points)[0].all(-1).any(1)
+        ),
+    },
+    "stripes": {
+        "the stripes lie; let the brightness change along the width": lambda height, width, period: _stripes(
+            width, height, period
+        ).mT.contiguous(),
+        "height and width are exchanged; a picture is 1 × 3 × height × width": lambda height, width, period: _stripes(
+            width, height, period
+        ),
+        "black and white are exchanged; the first half of each period is black (0)": lambda height, width, period: (
+            1 - _stripes(height, width, period)
+        ),
+        "a period is one black and one white stripe together; yours is twice as long": lambda height, width, period: _stripes(
+            height, width, 2 * period
+        ),
+        "it has one channel; a picture has three": lambda height, width, period: _stripes(height, width, period)[:, :1],
+        "the batch dimension is missing; wanted 1 × 3 × height × width": lambda height, width, period: _stripes(
+            height, width, period
+        )[0],
+    },
+    "energy_at": {
+        "the mean is not taken away; it leaks into every frequency": lambda row, period: _energy_at(row, period, mean=False),
+        "the cosine alone depends on where the stripes begin; add the square of the sine's sum": lambda row, period: (
+            _waves(row - row.mean(), 2 * math.pi / period)[0].square() / len(row) ** 2
+        ),
+        "the 2π is missing: one period is a full turn": lambda row, period: _energy_at(row, period, 1),
+        "it turns by 2π · period at each pixel; wanted 2π / period": lambda row, period: _energy_at(row, 1 / period),
+        "it is not divided by W², so wide pictures have more energy": lambda row, period: (
+            _energy_at(row, period) * len(row) ** 2
+        ),
+        "it divides by W; the square of a sum wants W²": lambda row, period: _energy_at(row, period) * len(row),
+        "it is the root; energy is the sum of the two squares": lambda row, period: _energy_at(row, period).sqrt(),
+    },
+    "spread": {
+        "it is not divided by the mean, so it depends on the unit": lambda values: values.max() - values.min(),
+        "it is the standard deviation over the mean; wanted largest minus smallest": lambda values: (
+            values.std() / values.mean()
+        ),
+        "it divides by the smallest; wanted the mean": lambda values: (values.max() - values.min()) / values.min(),
+        "it divides by the largest; wanted the mean": lambda values: (values.max() - values.min()) / values.max(),
+        "it is last minus first; sort them, or take max and min": lambda values: (values[-1] - values[0]) / values.mean(),
+        "it is the largest over the mean; take the smallest away first": lambda values: values.max() / values.mean(),
+    },
+    "blend_start": {
+        "the shares are exchanged: `share` belongs to the noise": lambda p, noise, share: share * p + (1 - share) * noise,
+        "the photograph keeps its full weight, so values leave [0, 1]; weigh it with 1 − share": lambda p, noise, share: (
+            p + share * noise
+        ),
+        "clamping hides that the photograph keeps its full weight; weigh it with 1 − share": lambda p, noise, share: (
+            p + share * noise
+        ).clamp(0, 1),
+        "it is the plain mean whatever the share": lambda p, noise, share: (p + noise) / 2,
+        "it scatters noise around the photograph; wanted a mean of the two pictures": lambda p, noise, share: (
+            p + share * (noise - 0.5)
+        ),
     },
 }

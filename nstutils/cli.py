@@ -1,15 +1,19 @@
-"""The command line: `nstutils stylise | fetch | doctor`.
+"""The command line: `nstutils stylise | figure | fetch | doctor`.
 
 Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use.
 """
 
 import argparse
 import dataclasses
+import importlib
+import multiprocessing
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from nstutils import fetch
@@ -33,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
     commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _stylise(commands.add_parser("stylise", help="one picture from two", description=_presets()))
+    _figure(commands.add_parser("figure", help="the documents' experiments: their figures, and whether their claims hold",
+                                description="Draw figures of the documents, and check their claims in numbers."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
     get.set_defaults(run=run_fetch)
@@ -69,6 +75,20 @@ def _stylise(command: argparse.ArgumentParser) -> None:
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
     command.set_defaults(run=run_stylise)
+
+
+def _figure(command: argparse.ArgumentParser) -> None:
+    command.add_argument("id", nargs="+", metavar="ID", help="figures to make; all makes every one, list prints their names")
+    command.add_argument("--preset", choices=tuple(PRESETS), help="how large and how long: smoke (seconds, nothing is judged), "
+                         "quick or paper (the documents' own sizes and iterations) (default: quick)")  # fmt: skip
+    command.add_argument("--backbone", choices=BACKBONES, help="the network that looks (default: classroom)")
+    command.add_argument("--out", dest="folder", default="build/figures", metavar="DIR", help="folder for ID.png, ID.json "
+                         "and, in DIR/runs, the runs (default: build/figures)")  # fmt: skip
+    elsewhere = command.add_mutually_exclusive_group()
+    elsewhere.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes that share the runs (default: 1)")
+    elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
+                           "tcp://host:8786 (default: none)")  # fmt: skip
+    command.set_defaults(run=run_figure)
 
 
 def _help(name: str, text: str, default: Any) -> str:
@@ -156,6 +176,70 @@ def run_stylise(args: argparse.Namespace) -> int:
     return 1
 
 
+def run_figure(args: argparse.Namespace) -> int:
+    """`nstutils figure`."""
+    from nstutils.experiments import ROWS, figure, find
+
+    known = [row.id for row in ROWS]
+    asked = [find(id).id for id in dict.fromkeys(args.id) if id not in ("all", "list")]
+    if "list" in args.id:
+        print("\n".join(known))
+        return 0
+    wanted = known if "all" in args.id else asked
+    if not args.folder:
+        raise ValueError("--out is '', which is empty; give a folder, for instance build/figures")
+    failed = 0
+    with executor(args.jobs, args.dask) as pool:
+        for id in wanted:
+            try:
+                record = figure(id, args.preset, args.backbone, args.folder, pool)
+            except (ValueError, OSError, ArithmeticError) as error:
+                if len(wanted) == 1:
+                    raise
+                print(f"nstutils figure {id}: {' '.join(str(error).split())}", file=sys.stderr)
+                failed += 1
+                continue
+            told = {True: "the claim holds", False: "the claim does not hold", None: "not judged"}[record.holds]
+            print(f"{record.path}: {told}, {record.seconds:.1f} s, {record.backbone}", flush=True)
+    return 1 if failed else 0
+
+
+@contextmanager
+def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
+    """Where runs are made: nowhere else (None), processes, or the workers of a Dask cluster."""
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}, but must be at least 1; give the number of processes")
+    if address is not None:
+        with dask(address) as pool:
+            yield pool
+    elif jobs == 1:
+        yield None
+    else:
+        import torch
+
+        share = max(1, torch.get_num_threads() // jobs)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (share,)) as processes:
+            yield processes
+
+
+@contextmanager
+def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
+    """The workers of a Dask cluster as an executor."""
+    if not address.rpartition(":")[2].isdigit():
+        raise ValueError(f"--dask is {address!r}, but a scheduler's address has a port; give it as tcp://host:8786")
+    try:
+        client_of = importlib.import_module("distributed").Client  # optional, so that no plain import asks for it
+    except ImportError:
+        raise OSError("--dask needs the package distributed, which is not installed; install it, or give --jobs") from None
+    try:
+        client = client_of(address, timeout=seconds, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"no Dask scheduler answers at {address!r}; start one, or leave out --dask") from error
+    with client:
+        yield client.get_executor()
+
+
 def run_fetch(args: argparse.Namespace) -> int:
     """`nstutils fetch`."""
     wanted = [name for what in args.name for name in fetch.names(what)]
@@ -186,8 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
         sys.stdout.flush()  # so that a reader who went away shows here
         return status
-    except KeyboardInterrupt:
-        print(f"nstutils {args.command}: stopped before anything was done", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"nstutils {args.command}: {str(stop) or 'stopped before anything was done'}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

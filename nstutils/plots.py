@@ -109,14 +109,15 @@ def activations(maps: Tensor, count: int = 8, columns: int = 4, width: float = 9
     return figure
 
 
-def present(figure: Figure, words: str, **made: Any) -> None:
+def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
     """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
-    made (backbone, size, steps, seconds, whatever is given)."""
+    made (backbone, size, steps, seconds, whatever is given); `also` has other forms of it, for instance a live one."""
     from IPython.display import Markdown, display  # only notebooks have a display
 
     data = io.BytesIO()
     figure.savefig(data, format="jpeg", dpi=100, pil_kwargs={"quality": 85})
-    display({"image/jpeg": data.getvalue(), "text/plain": words}, raw=True, metadata={"image/jpeg": {"alt": words}})
+    forms = {**(also or {}), "image/jpeg": data.getvalue(), "text/plain": words}
+    display(forms, raw=True, metadata={"image/jpeg": {"alt": words}})
     display(Markdown(f"*{words}* {caption(**made)}"))
 
 

@@ -23,6 +23,7 @@ from nstutils.options import Options
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
 RUN = ("stylise", "content.png", "style.png", "-o", "out.png", *SHALLOW)
+FIGURE = ("figure", "convolution")
 ABSENT = next(name for name in ("mps", "cuda") if not getattr(torch, name).is_available())
 
 WHOLE = ("x", "", "1.5", "nan", "inf", "-1", "1e3")
@@ -80,6 +81,9 @@ OWN: dict[str, tuple[object, ...]] = {  # of the options whose values are texts;
     "content_guide": (*MASK, ("white.png", "--content-guide=white.png")),
     "style_guide": ("white.png", *((name, *BOTH) for name in MASK), ("white.png", "--style-guide=white.png", *BOTH)),
     "history": ("", "log.txt", "folder", "folder.json", "content.png/log.json", "out.png.run.json"),
+    "id": ("", "unknown", ("all", "unknown"), ("unknown", "list", "x")),
+    "folder": ("", "content.png", "content.png/made"),
+    "dask": ("", "nowhere", "tcp://127.0.0.1"),
     "name": ("", "unknown", "folder", "starry_night", "squeezenet", ("pictures", "unknown")),
 }
 MORE = {  # beside what the kind of the option brings
@@ -128,7 +132,9 @@ def cases() -> Iterator[object]:
     for name, action in actions():
         for value in bad_values(action):
             first, *rest = (value,) if isinstance(value, str) else value  # type: ignore[misc]
-            words = list(RUN) if name == "stylise" else [name]
+            if name != "stylise" and any(word.startswith("--") for word in rest):
+                continue  # the second option is one of stylise
+            words = list(RUN) if name == "stylise" else list(FIGURE) if name == "figure" and action.option_strings else [name]
             if action.option_strings:
                 words.append(f"{action.option_strings[-1]}={first}")
             elif name == "stylise":

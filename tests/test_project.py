@@ -3,8 +3,10 @@
 import argparse
 import ast
 import importlib.metadata
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -37,6 +39,12 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "options": "optimise settings",
     "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
     "stylise": "images losses optimise options preflight problem results tiles",
+    "sweeps": "backbones images losses optimise options preflight problem results stylise weights",
+    "recipes": "backbones images losses",
+    "claims": "backbones images losses measures options problem results weights",
+    "figures": "backbones claims images measures plots weights",
+    "trials": "backbones claims devices images losses optimise options problem recipes results stylise sweeps weights",
+    "experiments": "claims figures images results settings sweeps trials",
 }
 
 
@@ -164,10 +172,10 @@ def test_no_circle_of_imports() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_the_command_line_prints_and_nobody_opens_windows(module: str) -> None:
+def test_only_the_command_line_and_checks_print_and_nobody_opens_windows(module: str) -> None:
     for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "print" or module == "cli", f"line {node.lineno} prints"
+            assert node.func.id != "print" or module in ("cli", "check"), f"line {node.lineno} prints"
         if isinstance(node, ast.Attribute):
             assert not (node.attr == "show" and isinstance(node.value, ast.Name) and node.value.id == "plt")
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -236,3 +244,10 @@ def test_doctor_shows_the_layers_of_a_network(name: str, capsys: pytest.CaptureF
     assert f"{counted:,} parameters" in lines[-1]
     if name == "random-vgg19":
         assert counted == 20_024_384
+
+
+def test_bfloat16_is_not_chosen_where_onednn_may_not_use_it() -> None:
+    code = "from nstutils import devices; print(devices.choose('cpu')[1])"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "torch.float32"

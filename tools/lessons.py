@@ -12,8 +12,9 @@ import os
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -28,9 +29,13 @@ LESSONS, SOLUTIONS, BUILD = ROOT / "notebooks", ROOT / "notebooks" / "solutions"
 HANDED_OUT = ("nstutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "environment.yml", "README.md", "LICENSE")
 
 
-def sources() -> list[Path]:
-    """The solved lessons, in their order."""
-    return sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+def sources(numbers: Sequence[str] = ()) -> list[Path]:
+    """The solved lessons, in their order; of these numbers alone, if any are given."""
+    found = sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+    unknown = [number for number in numbers if number not in {path.name[:2] for path in found}]
+    if unknown:
+        raise SystemExit(f"there is no lesson {', '.join(unknown)}; choose from {', '.join(path.name[:2] for path in found)}")
+    return [path for path in found if not numbers or path.name[:2] in numbers]
 
 
 def student(solved: NotebookNode) -> NotebookNode:
@@ -47,9 +52,9 @@ def student(solved: NotebookNode) -> NotebookNode:
     return lesson
 
 
-def students() -> None:
-    """Write every student's copy."""
-    for source in sources():
+def students(numbers: Sequence[str] = ()) -> None:
+    """Write the students' copies."""
+    for source in sources(numbers):
         write(student(read(source)), LESSONS / source.name)
 
 
@@ -82,31 +87,30 @@ def plain(output: NotebookNode) -> NotebookNode | None:
     if output.get("name") == "stderr":
         return None
     data = output.get("data", {})
-    if "application/vnd.jupyter.widget-view+json" in data:
-        return None
-    return output
+    live = data.pop("application/vnd.jupyter.widget-view+json", None)
+    return None if live and not any(kind.startswith("image/") for kind in data) else output
 
 
-def each(what: str) -> Iterator[tuple[Path, tqdm]]:
+def each(numbers: Sequence[str]) -> Iterator[Path]:
     """The solved lessons under a progress bar that names the one at hand."""
-    with tqdm(sources(), unit="lesson", desc=what) as bar:
+    with tqdm(sources(numbers), unit="lesson", desc="running") as bar:
         for source in bar:
             bar.set_postfix_str(source.stem)
-            yield source, bar
+            yield source
 
 
-def outputs() -> None:
-    """Run every solved lesson, store its outputs, and write the students' copies."""
-    for source, _ in each("running"):
+def outputs(numbers: Sequence[str] = ()) -> None:
+    """Run the solved lessons, store their outputs, and write the students' copies."""
+    for source in each(numbers):
         write(executed(read(source)), source)
-    students()
+    students(numbers)
 
 
-def html() -> None:
-    """Run every solved lesson into a page of its own, and print the seconds."""
+def html(numbers: Sequence[str] = ()) -> None:
+    """Run the solved lessons into a page each, and print the seconds."""
     folder, rows = BUILD / "lessons", []
     folder.mkdir(parents=True, exist_ok=True)
-    for source, _ in each("running"):
+    for source in each(numbers):
         begin = time.perf_counter()
         try:
             lesson = executed(read(source))
@@ -121,8 +125,8 @@ def html() -> None:
     print(f"pages in {folder.relative_to(ROOT)}", file=sys.stderr)
 
 
-def handout() -> None:
-    """Pack what students get: lessons without solutions and hidden tests, the package, the data."""
+def handout(_: Sequence[str] = ()) -> None:
+    """Pack what students get: all lessons without solutions and hidden tests, the package, the data."""
     target = BUILD / "handout.zip"
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -179,16 +183,22 @@ def graded(source: Path) -> set[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Do one of the five."""
-    commands = {"students": students, "outputs": outputs, "html": html, "handout": handout, "submissions": submissions}
+    commands: dict[str, Any] = {
+        "students": students,
+        "outputs": outputs,
+        "html": html,
+        "handout": handout,
+        "submissions": submissions,
+    }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=commands, help="what to make")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("submitted"), help="of submissions (default: submitted)")
+    parser.add_argument("of", nargs="*", help="numbers of lessons (default: all), or the folder of the submissions")
     args = parser.parse_args(arguments)
     os.environ["PYTHONWARNINGS"] = os.environ.get("PYTHONWARNINGS", "ignore")  # a lesson's pages show no warnings of libraries
     if args.command == "submissions":
-        submissions(args.folder)
+        submissions(Path(*args.of))
     else:
-        commands[args.command]()
+        commands[args.command](args.of)
 
 
 if __name__ == "__main__":

@@ -99,9 +99,9 @@ def crops(photos: Photos, indices: np.ndarray, size: int, rng: np.random.Generat
     return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float().div_(255)
 
 
-def with_noise(batch: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-    """The first `count` crops with white noise added, from faint to drowning the picture."""
-    strength = np.exp(rng.uniform(math.log(0.02), math.log(0.5), (count, 1, 1, 1)))
+def with_noise(batch: Tensor, count: int, strongest: float, rng: np.random.Generator) -> Tensor:
+    """The first `count` crops with white noise added, from faint to `strongest` (its standard deviation)."""
+    strength = np.exp(rng.uniform(math.log(strongest / 25), math.log(strongest), (count, 1, 1, 1)))
     noise = rng.standard_normal((count, *batch.shape[1:]), np.float32) * strength.astype(np.float32)
     return torch.cat([batch[:count] + torch.from_numpy(noise), batch[count:]])
 
@@ -340,7 +340,7 @@ def train_step(
     size = args.size if step <= 0.75 * args.steps else args.size * 4 // 3
     for group in optimiser.param_groups:
         group["lr"] = rate(step, args.steps, args.lr)
-    batch = with_noise(crops(photos, indices, size, rng), round(args.noise * args.batch), rng)
+    batch = with_noise(crops(photos, indices, size, rng), round(args.noise * args.batch), args.strongest, rng)
     total, parts = loss_of(run, batch, photos.label[indices], torch.from_numpy(indices), args)
     optimiser.zero_grad(set_to_none=True)
     total.backward()
@@ -365,6 +365,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--readout", type=float, default=3.0, help="weight of giving the crop back from low layers")
     parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among these read-outs")
     parser.add_argument("--noise", type=float, default=0.25, help="share of the crops that have noise added")
+    parser.add_argument("--strongest", type=float, default=0.5, help="standard deviation of the strongest noise")
     parser.add_argument("--start", type=Path, metavar="FILE", help="trained weights to go on from, with fresh heads")
     parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,0 +1,210 @@
+"""What the experiments run: the settings of every run of a case, by label, for `sweep`; and the runs that no sweep can make."""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nstutils import images, recipes, results, weights
+from nstutils.claims import DARK, LAYERS, RATIOS, Case, Plan, cell
+from nstutils.devices import choose
+from nstutils.losses import evaluate, gram, total
+from nstutils.optimise import Step
+from nstutils.options import Options
+from nstutils.problem import identity, prepare
+from nstutils.results import Result
+from nstutils.stylise import stylise
+from nstutils.sweeps import grid
+
+Runs = dict[str, dict[str, Any]]
+Pairs = tuple[tuple[str, str], ...]
+
+PAIRS: Pairs = (("town", "swirls"), ("astronaut", "mosaic"), ("chelsea", "dots"))
+ARTWORKS: Pairs = tuple(("town", style) for style in ("swirls", "arcs", "glass", "wave", "cutpaper"))
+PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))
+STARTS = ("black", "white", "chequered", "negative", "stripes", "adversarial")
+EARLY = (0.4, 0.3, 0.1, 0.1, 0.1)  # of the five style layers; sums to 1, as the equal weights do
+LATE = EARLY[::-1]
+ONE: dict[str, Any] = {"alpha": 1.0, "beta": 1e3}  # α/β = 10⁻³
+FINE: dict[str, Any] = {}  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
+ONCE: dict[str, Any] = {"scales": "1"}  # Adam at full size alone, as B and C
+LBFGS: dict[str, Any] = {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
+
+
+def fixed(**runs: Mapping[str, Any]) -> Callable[[Plan, str, str, int], Runs]:
+    """Runs that are the same for every case."""
+    return lambda plan, content, style, seed: {label: dict(own) for label, own in runs.items()}
+
+
+def by(name: str, layers: Sequence[str], **own: Any) -> Callable[[Plan, str, str, int], Runs]:
+    """One run for each layer, the only one of its kind."""
+    return lambda plan, content, style, seed: {layer: {name: (layer,)} | own for layer in layers}
+
+
+def ratio(value: float) -> dict[str, float]:
+    """α/β as two options."""
+    return {"alpha": 1.0, "beta": 1 / value}
+
+
+def textures(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """Style alone, from growing sets of layers, in the artwork's own frame."""
+    own = {"content": style, "alpha": 0.0, "beta": 1.0}
+    return {layer: own | {"style_layers": LAYERS[: k + 1]} for k, layer in enumerate(LAYERS)}
+
+
+def pictures(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """One picture: α/β = 10⁻³ for the first three artworks and 10⁻⁴ for the others, with a little total variation (B)."""
+    first = [artwork for _, artwork in ARTWORKS].index(style) < 3
+    return {"run": ratio(1e-3 if first else 1e-4) | {"tv": 0.01}}
+
+
+def cells(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """The 5 x 4 grid of G fig. 3."""
+    asked = grid(layers=range(len(LAYERS)), ratio=RATIOS)
+    return {
+        cell(LAYERS[one["layers"]], one["ratio"]): ratio(one["ratio"]) | {"style_layers": LAYERS[: one["layers"] + 1]}
+        for one in asked
+    }
+
+
+def starts(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """Noise, content, style, stripes, and stripes with 10/3 of the steps (3000 and 10000 in C)."""
+    plain = {name: ONE | {"init": name} | _unseeded(name) for name in ("noise", "content", "style", "stripes")}
+    return plain | {"stripes, longer": plain["stripes"] | {"steps": round(plan.steps * 10 / 3)}}
+
+
+def _unseeded(init: str) -> dict[str, int]:
+    """Starts without chance are run once for all seeds."""
+    return {} if init == "noise" else {"seed": 0}
+
+
+def search(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """Noise and the starts of a search for one that fails, written as pictures; all but the adversarial one know no chance."""
+    found: Runs = {"noise": dict(ONE)}
+    for name in STARTS:
+        chance = {"seed": seed if name == "adversarial" else 0}
+        init = name if name == "stripes" else os.fspath(start(plan, content, style, chance["seed"], name))
+        found[name] = ONE | {"init": init} | chance
+    return found
+
+
+def start(plan: Plan, content: str, style: str, seed: int, name: str) -> Path:
+    """The file of a start picture of the search, drawn if it is not there yet."""
+    made_of = [plan.backbone, weights.backbone(plan.backbone).sha256, plan.size, identity(content), identity(style), seed]
+    path = plan.folder / "starts" / f"{name}-{_key(made_of)}.png"
+    if not path.exists():
+        case = Case(plan, content, style, seed)
+        height, width = case.shape
+        board = (torch.arange(height)[:, None] // 8 + torch.arange(width) // 8) % 2
+        drawn: dict[str, Callable[[], torch.Tensor]] = {
+            "black": lambda: torch.zeros(1, 3, height, width),
+            "white": lambda: torch.ones(1, 3, height, width),
+            "chequered": lambda: board.float().expand(1, 3, -1, -1),
+            "negative": lambda: 1 - case.p,
+            "adversarial": lambda: uphill(case),
+        }
+        images.save(drawn[name](), path)
+    return path
+
+
+def uphill(case: Case, steps: int = 20, lr: float = 0.05) -> torch.Tensor:
+    """White noise, moved so that the total rises: signs of the gradient, so many steps."""
+    options = Options(backbone=case.plan.backbone, size=case.plan.size, steps=1, seed=case.seed, scales="1", **ONE)
+    problem = prepare(case.content, case.style, options)
+    x, terms = problem.start(), problem.stages()[-1].terms
+    for _ in range(steps):
+        x = x.detach().requires_grad_()
+        sum_of_terms = total(evaluate(problem.exact, x, terms), terms)  # type: ignore[arg-type]
+        x = (x + lr * torch.autograd.grad(sum_of_terms.sum(), x)[0].sign()).clamp(0, 1)
+    return x.detach().cpu()
+
+
+def schedules(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """Heavier early layers all the way, and heavier late layers after 250 of 400 steps."""
+    constant = ONE | {"layer_weights": EARLY}
+    changed = constant | {"layer_weights": {1: EARLY, round(plan.steps * 250 / 400) + 1: LATE}}
+    return {"constant": constant, "changed": changed}
+
+
+def hundred(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """Document A's network and layers where its weights are, else layers of like strides of the backbone at hand."""
+    if plan.backbone == "squeezenet" or weights.here("squeezenet"):
+        layers = {"backbone": "squeezenet", "content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
+    else:
+        layers = {"content_layers": ("relu3_2",), "style_layers": ("relu2_1", "relu3_1", "relu4_1", "relu4_2")}
+    return {"run": ONE | layers | {"layer_weights": (0.4, 0.3, 0.2, 0.1)}}
+
+
+def dark(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """The photograph with little light as content, another photograph as style."""
+    path = plan.folder / "starts" / f"dark-{_key([identity(content), plan.size])}.png"
+    if not path.exists():
+        images.save(images.load(content, plan.size) * DARK, path)
+    return {"run": ONE | {"content": os.fspath(path)}}
+
+
+def on_the_way(plan: Plan, content: str, style: str, seed: int, progress: bool) -> dict[str, Result]:
+    """A run from noise with the pictures of some of its steps, by number."""
+    own: dict[str, Any] = {"backbone": plan.backbone, "size": plan.size, "steps": plan.steps, "seed": seed}
+    options = own | ONE | plan.way
+    wanted = sorted({1, plan.steps} | {step for step in (10, 25, 50, 100, 200, 300) if step < plan.steps})
+    seen: dict[int, torch.Tensor] = {}
+
+    def watch(step: Step) -> None:
+        if step.index in wanted:
+            seen[step.index] = step.image.clamp(0, 1).cpu()
+
+    def make() -> dict[str, Result]:
+        result = stylise(content, style, progress=progress, watch=watch, **options)
+        if not result.finished:
+            raise KeyboardInterrupt("stopped: the evolution of a picture is kept only when it is done")
+        last = {plan.steps: result}
+        return {f"{k:05}": last.get(k, Result(x, {"seconds": 0.0}, result.card)) for k, x in seen.items()}
+
+    return kept(plan, "evolution", [options, identity(content), identity(style)], make)
+
+
+def upes_run(plan: Plan, content: str, style: str, seed: int, progress: bool) -> dict[str, Result]:
+    """U's recipe, with its pictures and printed losses; `plan.size` is the shorter side."""
+
+    def make() -> dict[str, Result]:
+        net = recipes.rounding_down(weights.backbone(plan.backbone, pool="max").to(choose()[0]))
+        begin, device = time.perf_counter(), net.weight.device
+        p, a = (x.to(device) for x in recipes.upes_pictures(images.load(content), images.load(style), plan.size))
+        with torch.no_grad():
+            wanted = net(p, (recipes.UPES_CONTENT,))[recipes.UPES_CONTENT]
+            grams = {k: gram(f) * f[0, 0].numel() for k, f in net(a, tuple(recipes.UPES_WEIGHTS)).items()}
+            exact = float(recipes.upes_loss(net, (p + a) / 2, wanted, grams))
+            off = abs(recipes.upes_by_equations(net, (p + a) / 2, p, a) / exact - 1)
+        found = {"content": Result(p.cpu(), {"off": off}, {}), "style": Result(a.cpu(), {}, {})}
+        for step, value, image in recipes.upes(net, p, a, steps=plan.steps, every=max(1, plan.steps // 5)):
+            seconds = time.perf_counter() - begin
+            found[f"{step:05}"] = Result(image.cpu(), {"total": value, "seconds": seconds}, {})
+        return found
+
+    return kept(plan, "upes", [plan.size, plan.steps, plan.backbone, identity(content), identity(style)], make)
+
+
+def kept(plan: Plan, name: str, what: Any, make: Callable[[], dict[str, Result]]) -> dict[str, Result]:
+    """The results that `make` gives, kept in a folder of the store under the hash of `what` and of the weights."""
+    place = plan.folder / f"{name}-{_key([what, weights.backbone(plan.backbone).sha256])}"
+    for _ in range(2):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            labels = json.loads((place / "done.json").read_text(encoding="utf-8"))["labels"]
+            return {label: Result.load(place / f"{label}.png") for label in labels}
+        found = make()
+        for label, result in found.items():
+            result.save(place / f"{label}.png")
+        results.write_json({"labels": list(found)}, place / "done.json")
+    return found
+
+
+def _key(what: Any) -> str:
+    """A short hash of settings."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
