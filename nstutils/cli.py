@@ -247,9 +247,9 @@ def run_fetch(args: argparse.Namespace) -> int:
         if name in fetch.WEIGHTS:
             from nstutils import weights
 
-            if not weights.here(name):
+            if not weights.fetched(name):
                 weights.keep(name)
-            print(f"{name}: {weights.here(name) or 'in the cache of torch hub'}")
+            print(f"{name}: {weights.fetched(name) or 'in the cache of torch hub'}")
         else:
             print(f"{name}: {fetch.fetch(name, progress=True)}")
     return 0

@@ -129,9 +129,14 @@ def _find(name: str) -> tuple[State, dict[str, str]]:
 
 
 def here(name: str) -> Path | None:
-    """The whole weights file of `name` that needs no download: kept earlier, or shipped with the project."""
+    """The whole weights file of `name` that needs no download: kept earlier, or else shipped with the project."""
     shipped = images.data_folder() / "weights" / f"{name}.safetensors"
-    return next((path for path in (_kept(name), shipped) if path.is_file() and _opens(path)), None)
+    return fetched(name) or (shipped if shipped.is_file() and _opens(shipped) else None)
+
+
+def fetched(name: str) -> Path | None:
+    """The whole file of torchvision's weights of `name` that was kept earlier."""
+    return _kept(name) if _kept(name).is_file() and _opens(_kept(name)) else None
 
 
 def _kept(name: str) -> Path:

@@ -392,3 +392,17 @@ def test_the_random_network_is_always_the_same_and_takes_no_file() -> None:
         backbone("random-vgg19", weights="a.pth")
     with pytest.raises(ValueError, match="choose from classroom"):
         backbone("vgg20")
+
+
+def test_fetch_brings_the_real_squeezenet_though_one_of_our_own_is_shipped(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = shelf.real("squeezenet")
+    offer(monkeypatch, "squeezenet", source)
+    own = tmp_path / "nothing shipped" / "weights" / "squeezenet.safetensors"
+    own.parent.mkdir(parents=True)
+    weights.save(weights.build("squeezenet", backbone("squeezenet").net.state_dict(), {"sha256": "own"}), own)
+    (tmp_path / "cache" / "squeezenet-features.safetensors").unlink()
+    assert backbone("squeezenet").sha256 == fetch.sha256(own)
+    assert cli.main(["fetch", "squeezenet"]) == 0
+    assert backbone("squeezenet").sha256.startswith(source.sha256)
