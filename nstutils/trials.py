@@ -133,11 +133,8 @@ def schedules(plan: Plan, content: str, style: str, seed: int) -> Runs:
 
 
 def hundred(plan: Plan, content: str, style: str, seed: int) -> Runs:
-    """Document A's network and layers where its weights are, else layers of like strides of the backbone at hand."""
-    if plan.backbone == "squeezenet" or weights.here("squeezenet"):
-        layers = {"backbone": "squeezenet", "content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
-    else:
-        layers = {"content_layers": ("relu3_2",), "style_layers": ("relu2_1", "relu3_1", "relu4_1", "relu4_2")}
+    """Document A's network and layers."""
+    layers = {"backbone": "squeezenet", "content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
     return {"run": ONE | layers | {"layer_weights": (0.4, 0.3, 0.2, 0.1)}}
 
 

@@ -101,6 +101,9 @@ def stop_button(stop: threading.Event) -> ipywidgets.Button:
     """A button that sets the event, and does nothing else: it is heard on another thread than the one that computes."""
     button = ipywidgets.Button(description="Stop", tooltip="End the run and keep the picture so far")
     button.on_click(lambda _: stop.set())
+    # ipykernel 7.4 sends a click to the shell that made the button, which is busy computing, whatever subshell JupyterLab
+    # sent it to; it forgets that with this
+    vars(button.comm).pop("_reply_subshell_id", None)
     return button
 
 

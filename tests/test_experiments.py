@@ -55,7 +55,7 @@ def checked(folder: Path, id: str, preset: str = "smoke") -> dict[str, Any]:
     assert (told["id"], told["preset"]) == (id, preset)
     assert (told["claim"], told["measure"]) == (find(id).claim, find(id).measure)
     assert told["holds"] is (True if id in SURE else None)
-    assert told["backbone"] == ("vgg19" if id == "vgg-table" else "classroom")
+    assert told["backbone"] == {"vgg-table": "vgg19", "squeezenet": "squeezenet"}.get(id, "classroom")
     assert 0 < told["seconds"] < 600
     assert told["numbers"]["held"].endswith(f" of {len(find(id).pairs[: find(id).few]) or 1}")
     assert all(math.isfinite(value) for value in told["numbers"]["median"].values())
@@ -550,11 +550,8 @@ def test_a_search_tries_six_starts_and_the_adversarial_one_is_worse_than_noise()
     assert torch.allclose(load(runs["negative"]["init"]) + photograph(), torch.ones(1), atol=0.01)
 
 
-def test_squeezenet_is_taken_where_its_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Plan("quick", "classroom", 64, 10, Path("runs"))
-    assert "backbone" not in trials.hundred(plan, "town", "swirls", 0)["run"]
-    monkeypatch.setattr("nstutils.weights.here", lambda name: Path(name))
-    run = trials.hundred(plan, "town", "swirls", 0)["run"]
+def test_document_as_row_takes_squeezenet() -> None:
+    run = trials.hundred(Plan("quick", "classroom", 64, 10, Path("runs")), "town", "swirls", 0)["run"]
     assert (run["backbone"], run["content_layers"]) == ("squeezenet", ("fire2",))
     assert run["style_layers"] == ("relu1", "fire3", "fire4", "fire5")
     assert list(run["layer_weights"]) == sorted(run["layer_weights"], reverse=True)

@@ -3,11 +3,13 @@ shows a run in place and never more often than it should."""
 
 import io
 import threading
+import time
 from typing import Any
 
 import ipywidgets
 import pytest
 import torch
+from jupyter_client.manager import start_new_kernel
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -146,3 +148,40 @@ def test_a_run_that_is_stopped_from_its_preview_keeps_the_picture(monkeypatch: p
     assert len(result.history["steps"]) == 3
     assert result.image.shape == (1, 3, 24, 32)
     assert screen.lines[-1].endswith("stopped")
+
+
+WAITING = """
+import threading, time
+from nstutils import widgets
+stop = threading.Event()
+button = widgets.stop_button(stop)
+print(button.comm.comm_id, flush=True)
+print("stopped" if stop.wait(20) else "not heard")
+"""
+
+
+def printed(client: Any) -> str:
+    """The next text that a kernel prints, or what went wrong in it."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        message = client.get_iopub_msg(timeout=60)
+        if message["msg_type"] in ("stream", "error"):
+            return str(message["content"].get("text", message["content"])).strip()
+    return "nothing"
+
+
+def test_stop_is_heard_by_a_kernel_while_its_cell_runs() -> None:
+    manager, client = start_new_kernel()
+    try:
+        client.execute(WAITING)
+        comm = printed(client)
+        client.control_channel.send(client.session.msg("create_subshell_request", {}))
+        subshell = client.get_control_msg(timeout=30)["content"]["subshell_id"]
+        click = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
+        message = client.session.msg("comm_msg", click)
+        message["header"]["subshell_id"] = subshell  # as JupyterLab from 4.4 on
+        client.shell_channel.send(message)
+        assert printed(client) == "stopped"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

@@ -63,12 +63,12 @@ def ladder(net: FeatureExtractor) -> dict[str, float]:
 
 
 def textures(net: FeatureExtractor, judge: FeatureExtractor, steps: int) -> tuple[dict[str, float], list[Tensor]]:
-    """Textures of the four styles from noise (relu1_1 to relu5_1) at 192 px, and how close they come."""
+    """Textures of the four styles from noise (relu1_1 to relu5_1) at 192 px with L-BFGS, and how close they come."""
     made, near, grain = [], [], []
     for name in STYLES:
         style = images.load(name, 192)
         terms = {"style": (1.0, StyleLoss({k: gram(f) for k, f in net(style, LADDER).items()}))}
-        texture = optimise(net, images.noise((144, 192)), terms, steps=steps, lr=0.05).image
+        texture = optimise(net, images.noise((144, 192)), terms, steps=steps, method="lbfgs").image
         made += [images.cover(style, (144, 192)), texture]
         near.append(measures.style_distance(texture, style, judge, STYLE_LAYERS[judge.family]))
         grain.append(measures.fine_energy(texture) / measures.fine_energy(style))

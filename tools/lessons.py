@@ -39,15 +39,15 @@ def sources(numbers: Sequence[str] = ()) -> list[Path]:
 
 
 def student(solved: NotebookNode) -> NotebookNode:
-    """The copy for students: stubs for solutions, no hidden tests; checks may fail, so that Run All goes to the end."""
+    """The copy for students: stubs for solutions, no hidden tests, no outputs that would answer the prediction questions;
+    checks may fail, so that Run All goes to the end."""
     lesson = copy.deepcopy(solved)
     for preprocessor in (ClearSolutions(), ClearHiddenTests()):
         lesson, _ = preprocessor.preprocess(lesson, {})
     for cell in lesson.cells:
-        role = cell.metadata.get("nbgrader", {})
-        if role.get("solution") or role.get("grade"):
+        if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        if role.get("grade"):
+        if cell.metadata.get("nbgrader", {}).get("grade"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
     return lesson
 
