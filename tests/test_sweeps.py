@@ -1,6 +1,5 @@
 """Many runs: grids, batches that agree with single runs, what is kept, going on after any end, and what is told of failures."""
 
-import functools
 import json
 import multiprocessing
 import os
@@ -300,7 +299,8 @@ def test_wrong_calls_are_refused_at_once(pictures: tuple[str, str]) -> None:
 def test_the_bar_tells_the_runs(
     pictures: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeps, "tqdm", functools.partial(sweeps.tqdm, mininterval=0))
+    bar = sweeps.tqdm
+    monkeypatch.setattr(sweeps, "tqdm", lambda **facts: bar(**facts | {"mininterval": 0, "delay": 0}))
     sweep(*pictures, [{"seed": 1}, {"seed": 2}, {"method": "lbfgs"}], **COMMON | {"progress": True, "steps": 40})
     said = capsys.readouterr().err
     assert "sweep" in said
