@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import re
 import zipfile
+from html import escape
 from pathlib import Path
 from types import ModuleType
 
@@ -208,3 +210,15 @@ def test_the_guide_tells_the_points_of_every_exercise() -> None:
         for cell in cells:
             name = cell.source.split("(")[0].removeprefix("check.")
             assert f"`{name}` ({cell.metadata.nbgrader.points})" in guide
+
+
+@pytest.mark.parametrize("path", SOLUTIONS[:2], ids=names(SOLUTIONS[:2]))
+def test_pages_carry_the_descriptions_of_their_figures(path: Path) -> None:
+    lesson = read(path)
+    text = tool().page(lesson, path.stem)
+    assert "No description has been provided" not in text
+    told = [
+        o.metadata["image/jpeg"]["alt"] for c in lesson.cells for o in c.get("outputs", []) if "image/jpeg" in o.get("data", {})
+    ]
+    found = re.findall(r'<img alt="([^"]*)"', text)
+    assert found == [escape(words, quote=True) for words in told]

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,23 @@ def html(numbers: Sequence[str] = ()) -> None:
             lesson = executed(read(source))
         except CellExecutionError as error:
             raise SystemExit(f"{source.name} stopped: {str(error).strip().splitlines()[-1]}") from error
-        page, _ = HTMLExporter().from_notebook_node(lesson, {"metadata": {"name": source.stem}})
-        (folder / f"{source.stem}.html").write_text(page, encoding="utf-8")
+        (folder / f"{source.stem}.html").write_text(page(lesson, source.stem), encoding="utf-8")
         rows.append((source.stem, time.perf_counter() - begin))
     print("| lesson | seconds |\n| --- | --- |")
     for name, seconds in rows:
         print(f"| {name} | {seconds:.0f} |")
     print(f"pages in {folder.relative_to(ROOT)}", file=sys.stderr)
+
+
+def page(lesson: NotebookNode, name: str) -> str:
+    """The lesson as HTML; nbconvert leaves out the descriptions of JPEG pictures, so they are put in where it says so."""
+    text, _ = HTMLExporter().from_notebook_node(lesson, {"metadata": {"name": name}})
+    for cell in lesson.cells:
+        for output in cell.get("outputs", []):
+            if "image/jpeg" in output.get("data", {}):
+                words = escape(output.metadata["image/jpeg"]["alt"], quote=True)
+                text = text.replace('alt="No description has been provided for this image"', f'alt="{words}"', 1)
+    return text
 
 
 def handout(_: Sequence[str] = ()) -> None:
