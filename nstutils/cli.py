@@ -1,4 +1,4 @@
-"""The command line: `nstutils stylise | figure | fetch | doctor`.
+"""The command line: `nstutils stylise | figure | fast | fetch | doctor`.
 
 Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use.
 """
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from nstutils import fetch
+from nstutils.fast_training import Recipe, train
 from nstutils.options import Options
 from nstutils.settings import BACKBONES, PRESETS
 
@@ -39,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     _stylise(commands.add_parser("stylise", help="one picture from two", description=_presets()))
     _figure(commands.add_parser("figure", help="the documents' experiments: their figures, and whether their claims hold",
                                 description="Draw figures of the documents, and check their claims in numbers."))  # fmt: skip
+    _fast(commands.add_parser("fast", help="a network that does it in one pass: train it, apply it",
+                              description="Fast style transfer: train a network once, then one pass a picture."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
     get.set_defaults(run=run_fetch)
@@ -89,6 +92,27 @@ def _figure(command: argparse.ArgumentParser) -> None:
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
     command.set_defaults(run=run_figure)
+
+
+def _fast(command: argparse.ArgumentParser) -> None:
+    ways = command.add_subparsers(dest="way", required=True, metavar="train|apply", parser_class=Parser)
+    train = ways.add_parser("train", help="a network for some styles", description="Train a network that paints in styles.")
+    train.add_argument("style", nargs="+", metavar="STYLE", help="path or name of a style picture; one network learns them all")
+    train.add_argument("-o", "--out", required=True, metavar="MODEL", help="network to write (.safetensors)")
+    train.add_argument("--images", metavar="DIR|ZIP", help="photographs to train on (default: those inside scikit-image)")
+    for item in dataclasses.fields(Recipe):
+        train.add_argument("--" + item.name.replace("_", "-"), type=_reader(item), default=item.default,
+                           choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
+                           help=f"{item.metadata['help']} (default: {item.default})")  # fmt: skip
+    train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
+    train.set_defaults(run=run_fast_train)
+    use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
+    use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
+    use.add_argument("source", metavar="IN", help="picture (path or known name), folder, or animated GIF or WebP")
+    use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
+    use.add_argument("--style", metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)")
+    use.add_argument("--size", type=whole, metavar="N", help="long side in pixels (default: as IN is)")
+    use.set_defaults(run=run_fast_apply)
 
 
 def _help(name: str, text: str, default: Any) -> str:
@@ -238,6 +262,46 @@ def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
         raise ConnectionError(f"no Dask scheduler answers at {address!r}; start one, or leave out --dask") from error
     with client:
         yield client.get_executor()
+
+
+def run_fast_train(args: argparse.Namespace) -> int:
+    """`nstutils fast train`."""
+    recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(Recipe)}
+    done = train(args.style, args.images, out=args.out, resume=args.resume, progress=True, **recipe)
+    count = done.history["steps"][-1]["step"] if done.history["steps"] else 0
+    if not done.finished:
+        print(f"stopped on the way to step {args.steps}: {args.out} is the network so far; go on with the same command and "
+              "--resume", file=sys.stderr)  # fmt: skip
+        return 1
+    last = done.history["steps"][-1]
+    print(f"{args.out}: {count} steps, {done.history['seconds']:.0f} s, {done.card['backbone']} "
+          f"{done.card['weights_sha256'][:8]}, loss {last['total']:.3f} of that of pictures left as they are; "
+          f"{args.out}.preview.jpg shows it")  # fmt: skip
+    return 0
+
+
+def run_fast_apply(args: argparse.Namespace) -> int:
+    """`nstutils fast apply`."""
+    from nstutils import fast
+    from nstutils.fast_files import apply_file
+
+    begin = time.perf_counter()
+    net = fast.load(args.model)
+    wrong = apply_file(net, args.source, args.out, fast_style(args.style), size=args.size, progress=True)
+    for name, reason in wrong.items():
+        print(f"{name}: {reason}", file=sys.stderr)
+    print(f"{args.out}: {time.perf_counter() - begin:.1f} s")
+    return 1 if wrong else 0
+
+
+def fast_style(text: str | None) -> int | str | list[float] | None:
+    """A style as `fast apply` is given it: a number, a name, or weights with commas."""
+    if text is None or "," not in text:
+        return int(text) if text and text.isdigit() else text
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--style is {text!r}, wanted a number, a name, or weights with commas as 0.5,0.5") from None
 
 
 def run_fetch(args: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tenso
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
-                array = _rgb(ImageOps.exif_transpose(file))
+                image = from_pil(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
         raise ValueError(f"{path} is not a picture that can be read; {wanted}") from error
@@ -98,8 +98,12 @@ def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tenso
         raise
     except Exception as error:  # Pillow's readers raise all sorts on damaged files
         raise ValueError(f"{path} is damaged or cannot be read ({reason(error)}); replace the file") from error
-    image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
     return image if size is None else resize(image, size)
+
+
+def from_pil(picture: Image.Image) -> Tensor:
+    """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]."""
+    return torch.from_numpy(_rgb(picture)).permute(2, 0, 1)[None].contiguous()
 
 
 def _rgb(picture: Image.Image) -> np.ndarray:

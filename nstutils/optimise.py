@@ -282,7 +282,7 @@ def coarse_to_fine(
         unit="step",
         delay=0.3,
     )
-    with _interruptible() as halt, bar:
+    with interruptible() as halt, bar:
         for number, step in _walk(net, init, stages, resume, options):
             rows.append(_row(len(rows) + 1, step, stages[number], spent + time.perf_counter() - begin))
             _show(bar, step, stages[number])
@@ -379,7 +379,7 @@ def _plain(losses: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def interruptible() -> Iterator[threading.Event]:
     """An event that the first interrupt sets, so that the step at hand is finished; a second one interrupts at once."""
     halt = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -55,13 +55,13 @@ def windows(net: FeatureExtractor, size: tuple[int, int], layers: Sequence[str],
     margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
     step = max(stride, tile // stride * stride)
     height, width = size
-    for top, bottom in _spans(height, step):
-        for left, right in _spans(width, step):
+    for top, bottom in spans(height, step):
+        for left, right in spans(width, step):
             outer = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
             yield Window(outer, (top, bottom, left, right), (bottom == height, right == width))
 
 
-def _spans(length: int, step: int) -> list[tuple[int, int]]:
+def spans(length: int, step: int) -> list[tuple[int, int]]:
     """Spans of `step` that cover `length`; a short rest joins the last one."""
     count = max(1, round(length / step))
     return [(k * step, length if k == count - 1 else (k + 1) * step) for k in range(count)]

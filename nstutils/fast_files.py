@@ -1,0 +1,90 @@
+"""Files through a fast network: a picture, every picture of a folder, or every frame of an animated GIF or WebP."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image, ImageSequence
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from nstutils import fast, images
+
+ANIMATED = {".gif": "GIF", ".webp": "WEBP"}
+READ = (*images.FORMATS, ".gif")
+
+
+def apply_file(
+    net: fast.TransformNet,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    style: fast.Style = None,
+    *,
+    size: int | None = None,
+    progress: bool = False,
+) -> dict[str, str]:
+    """Paint `source` (a picture, by path or known name, an animation, or a folder of both) and write it to `out`.
+
+    `size` is the long side in pixels (None: as it is). Of a folder, a picture that cannot be read does not stop the others:
+    what comes back says, by file, what was wrong; it is empty where all went well.
+    """
+    net.share(style)
+    folder = Path(os.path.expanduser(source))
+    if not folder.is_dir():
+        _file(net, images.find(source), Path(os.path.expanduser(out)), style, size, progress)
+        return {}
+    target = Path(os.path.expanduser(out))
+    if target.exists() and (not target.is_dir() or target.samefile(folder)):
+        raise ValueError(f"{target} cannot take the pictures of {folder}; give another folder")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ)
+    if not files:
+        raise ValueError(f"{folder} holds no picture; give a folder with {', '.join(READ)} in it")
+    wrong = {}
+    for path in tqdm(files, disable=not progress, desc="pictures", unit="picture", delay=0.3):
+        try:
+            _file(net, path, target / path.name, style, size, False)
+        except (ValueError, OSError) as error:
+            wrong[path.name] = str(error)
+    return wrong
+
+
+def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
+    """One picture or animation."""
+    if out.exists() and out.samefile(path):
+        raise ValueError(f"{out} is the file to read; give another name to save under")
+    count = frames(path)
+    if out.suffix.lower() == ".gif" or count > 1:
+        if out.suffix.lower() not in ANIMATED:
+            raise ValueError(f"{path.name} has {count} frames, which {out.name} cannot hold; end its name in .gif or .webp")
+        _animation(net, path, out, style, size, progress)
+    else:
+        images.save(fast.apply(net, images.load(path, size), style), images.writable(out))
+
+
+def frames(path: Path) -> int:
+    """The number of frames of a picture file; 1 for a still."""
+    try:
+        with Image.open(path) as file:
+            return getattr(file, "n_frames", 1) if file.format in ANIMATED.values() else 1
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{path} is not a picture that can be read ({images.reason(error)}); replace the file") from error
+
+
+def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
+    """Frame after frame, in the time and order of the original; one frame is in memory at a time."""
+    out = images.writable(out, tuple(ANIMATED))
+    with Image.open(path) as file:
+        times = [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
+        painted = _painted(net, file, style, size)
+        bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
+        with images.atomic(out) as part:
+            facts = {"duration": times if len(times) > 1 else times[0], "loop": file.info.get("loop", 0)}
+            next(bar_frames := iter(bar)).save(
+                part, ANIMATED[out.suffix.lower()], save_all=True, append_images=bar_frames, **facts
+            )
+
+
+def _painted(net: fast.TransformNet, file: Image.Image, style: fast.Style, size: int | None) -> Iterator[Image.Image]:
+    for frame in ImageSequence.Iterator(file):
+        image: Tensor = images.from_pil(frame)
+        yield images.to_pil(fast.apply(net, image if size is None else images.resize(image, size), style))

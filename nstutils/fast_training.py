@@ -1,0 +1,375 @@
+"""Training of the fast network: photographs in, the losses of the course, checkpoints from which it goes on exactly.
+
+A step is a function of its number: the crops, their mirroring and their styles come from a generator seeded with it. So a
+training that was killed goes on bit for bit as if nothing had happened.
+"""
+
+import hashlib
+import io
+import math
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from nstutils import fast, images, losses, results, tiles
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.devices import choose
+from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
+from nstutils.optimise import interruptible
+from nstutils.options import option
+from nstutils.problem import identity
+from nstutils.settings import BACKBONES
+from nstutils.weights import backbone
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+OFFLINE = tuple(images.PHOTOGRAPHS)  # the photographs inside scikit-image
+HELD_OUT = ("town", "hills", "coast")  # shipped pictures that no training sees
+WARM_UP = 50  # steps in which the learning rate rises
+ROW = 10  # steps that share a row of the history
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides how a network comes out, beside its styles and photographs."""
+
+    steps: int = option(2000, "steps")
+    batch: int = option(4, "photographs a step")
+    size: int = option(128, "pixels on the side of a crop of a photograph")
+    style_size: int = option(384, "long side of the style pictures in pixels")
+    width: int = option(16, "filters at full size")
+    blocks: int = option(5, "residual blocks")
+    norm: str = option("instance", "normalisation", choices=fast.NORMS)
+    up: str = option("resize", "way up: enlarge and convolve, or a transposed convolution", choices=fast.UPS)
+    alpha: float = option(1.0, "weight of the content, on the papers' scale")
+    beta: float = option(5e3, "weight of the style, on the papers' scale")
+    tv: float = option(0.05, "weight of the total variation (raw, document A's sum)")
+    lr: float = option(3e-3, "learning rate of Adam; it rises for 50 steps and then fades along a cosine")
+    seed: int = option(0, "seed of the network's first values and of the crops")
+    backbone: str = option("classroom", "the network that judges", choices=BACKBONES)
+    dtype: str = option("auto", "number type inside the networks", choices=("auto", "float32", "bfloat16"))
+
+    def __post_init__(self) -> None:
+        """Refuse what no training could use."""
+        for name in ("steps", "batch", "size", "style_size", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1; give a positive whole number")
+        if self.size % 4 or self.size < 32:
+            raise ValueError(f"size is {self.size}, but must be a multiple of 4 from 32 up; give for instance 128")
+        for name in ("alpha", "beta", "tv", "lr"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be a number from 0 up; give another")
+        if not self.beta or not self.lr:
+            raise ValueError("beta and lr must not be zero: without them no style is learnt; leave them out for the defaults")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, but must be a whole number from 0 up; give another")
+
+
+class Photographs:
+    """The pictures of a folder, of a zip file, or (None) those inside scikit-image; each is read when it is asked for."""
+
+    def __init__(self, where: str | os.PathLike[str] | None = None):
+        self.where = None if where is None else Path(os.path.expanduser(where))
+        if self.where is None:
+            self.names = sorted(OFFLINE)
+        elif self.where.is_dir():
+            found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES)
+            self.names = sorted(str(path.relative_to(self.where)) for path in found)
+        elif zipfile.is_zipfile(self.where):
+            with zipfile.ZipFile(self.where) as archive:
+                self.names = sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))
+        else:
+            raise FileNotFoundError(
+                f"there are no photographs at {os.fspath(self.where)!r}; give a folder or a zip file of them"
+            )
+        if not self.names:
+            raise ValueError(f"{where} holds no picture; give a folder or a zip file with {', '.join(SUFFIXES)} in it")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """How many they are and the sha256 of their names: trainings with equal ones saw the same photographs."""
+        names = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+        return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": names}
+
+    def open(self, index: int) -> Image.Image:
+        """Photograph number `index`."""
+        name = self.names[index]
+        if self.where is None:
+            return images.to_pil(images.load(name))
+        try:
+            if self.where.is_dir():
+                data = (self.where / name).read_bytes()
+            else:
+                with zipfile.ZipFile(self.where) as archive:
+                    data = archive.read(name)
+            return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
+
+    def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
+        """A square crop, size x size x 3 in 8 bits: from as sharp as it is to the whole photograph, mirrored half the time."""
+        picture = self.open(index)
+        short = min(picture.size)
+        side = min(short, math.exp(rng.uniform(math.log(min(size, short)), math.log(short))))
+        left, top = rng.uniform(0, picture.width - side), rng.uniform(0, picture.height - side)
+        box = (left, top, left + side, top + side)
+        pixels = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
+        return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the losses aim at: by layer the Gram matrices of every style, kappa of each, and the share each style takes."""
+
+    grams: Mapping[str, Tensor]
+    kappa: Tensor
+    share: Tensor  # 1 / (β · mean L_style of photographs), so that every style counts alike
+
+    def terms(self, net: FeatureExtractor, crops: Tensor, of: Tensor, recipe: Recipe) -> Terms:
+        """The terms of a batch: picture k is to have the content of crop k and style number of[k]."""
+        with torch.no_grad():
+            content = net(crops, CONTENT_LAYERS[net.family])
+        style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()})
+        weight = recipe.alpha * self.kappa[of]
+        return {"content": (weight, ContentLoss(content)), "style": (recipe.beta, style), "tv": (recipe.tv, TVLoss())}
+
+
+@torch.no_grad()
+def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, recipe: Recipe) -> Aim:
+    """Targets of all styles; κ as everywhere in the course, its two losses averaged over `crops`."""
+    layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
+    each = [tiles.grams(exact, images.resize(artwork, recipe.style_size), layers) for artwork in artworks]
+    grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
+    seen = exact(crops, (*content, *layers))
+    kappas, shares = [], []
+    for k, artwork in enumerate(artworks):
+        own = exact(images.cover(artwork, (recipe.size, recipe.size)), content)
+        lost = ContentLoss({layer: seen[layer] for layer in content})(crops, {a: own[a].expand_as(seen[a]) for a in content})
+        missing = StyleLoss({layer: grams[layer][k : k + 1] for layer in layers})(crops, seen)
+        kappas.append(1e3 * missing.mean() / lost.mean())
+        shares.append(1 / (recipe.beta * missing.mean()))
+    return Aim(grams, torch.stack(kappas), torch.stack(shares))
+
+
+@dataclass(frozen=True)
+class FastStep:
+    """What one step saw: the mean raw losses of its batch, and the total relative to that of pictures left as they are."""
+
+    index: int
+    losses: dict[str, float]
+    total: float
+    net: fast.TransformNet
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, the settings and history of its training, and whether all steps were done."""
+
+    net: fast.TransformNet
+    card: dict[str, Any]
+    history: dict[str, Any]
+    finished: bool
+
+
+def train(
+    styles: Sequence[str | os.PathLike[str]],
+    photographs: str | os.PathLike[str] | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    every: float = 60.0,
+    watch: Callable[[FastStep], None] | None = None,
+    stop: threading.Event | None = None,
+    **recipe: Any,
+) -> Trained:
+    """A network that paints in every one of `styles`, trained on `photographs` (a folder, a zip file; None: scikit-image's).
+
+    `recipe` are the fields of `Recipe`. With `out` the network is saved there, with OUT.preview.jpg (held-out pictures),
+    OUT.run.json and, while it is unfinished, OUT.state.safetensors every `every` seconds; `resume` goes on from that, exactly.
+    """
+    target = images.writable(out, (".safetensors",)) if out is not None else None
+    if resume and not target:
+        raise ValueError("resume needs out: give the network whose unfinished training is to go on")
+    chosen, photos = Recipe(**recipe), Photographs(photographs)
+    run = _begin(styles, photos, chosen)
+    if resume and target:
+        _restore(run, target)
+    spent, begin, saved = run.seconds, time.perf_counter(), time.perf_counter()
+    bar = tqdm(total=chosen.steps, initial=run.done, disable=not progress, desc="training", unit="step", delay=0.3)
+    with interruptible() as halt, bar:
+        for step in _steps(run, photos):
+            run.seconds = spent + time.perf_counter() - begin
+            _note(run, step)
+            _show(bar, run, step)
+            if watch:
+                watch(step)
+            if halt.is_set() or (stop and stop.is_set()):
+                break
+            if target and time.perf_counter() - saved > every:
+                _keep(run, target)
+                saved = time.perf_counter()
+    if target:
+        _keep(run, target)
+    return Trained(run.net.eval(), run.card, {"seconds": run.seconds, "steps": run.rows}, run.done == chosen.steps)
+
+
+@dataclass
+class _Run:
+    """Where a training stands."""
+
+    recipe: Recipe
+    card: dict[str, Any]
+    net: fast.TransformNet
+    optimiser: torch.optim.Optimizer
+    judge: FeatureExtractor  # the loss network
+    aim: Aim
+    done: int = 0
+    seconds: float = 0.0
+    rows: list[dict[str, Any]] = field(default_factory=list)  # the history, a row every ROW steps
+    recent: list[dict[str, float]] = field(default_factory=list)  # the steps of the next row
+
+
+def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, recipe: Recipe) -> _Run:
+    """Everything at step 0; the first values of the network are drawn from the seed."""
+    device, dtype = choose("auto", recipe.dtype)
+    exact = backbone(recipe.backbone).to(device)
+    names = [Path(style).stem.removeprefix("style_") for style in styles]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        net = fast.TransformNet(names, width=recipe.width, blocks=recipe.blocks, norm=recipe.norm, up=recipe.up)
+    net = net.to(device)
+    optimiser = torch.optim.Adam(net.parameters(), recipe.lr)
+    crops = torch.cat([batch(photos, len(names), recipe, -number)[0] for number in range(1, 1 + max(1, 16 // recipe.batch))])
+    wanted = aim(exact, [images.load(style).to(device) for style in styles], crops.to(device), recipe)
+    what: dict[str, Any] = asdict(recipe) | {"dtype": str(dtype).removeprefix("torch.")}
+    what |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
+    card: dict[str, Any] = {
+        "settings": what,
+        "backbone": exact.name,
+        "weights_sha256": exact.sha256,
+        "versions": results.versions(),
+    }
+    card |= {"kappa": dict(zip(names, wanted.kappa.tolist(), strict=True)), "threads": torch.get_num_threads()}
+    return _Run(recipe, card, net, optimiser, converted(exact, dtype), wanted)
+
+
+def batch(photos: Photographs, styles: int, recipe: Recipe, number: int) -> tuple[Tensor, Tensor]:
+    """The crops of step `number` (N x 3 x size x size) and the style each is to take; a function of seed and number alone."""
+    rng = np.random.default_rng([recipe.seed, abs(number), number < 0])
+    chosen = rng.integers(len(photos), size=recipe.batch)
+    crops = np.stack([photos.crop(int(index), recipe.size, rng) for index in chosen])
+    of = (np.arange(recipe.batch) + number * recipe.batch) % styles
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255), torch.from_numpy(of)
+
+
+def _steps(run: _Run, photos: Photographs) -> Iterator[FastStep]:
+    """The steps that are left; the next crops are read while one is computed."""
+    count = len(run.net.styles)
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(batch, photos, count, run.recipe, run.done + 1)
+        while run.done < run.recipe.steps:
+            crops, of = coming.result()
+            coming = ahead.submit(batch, photos, count, run.recipe, run.done + 2)
+            yield _step(run, crops, of)
+        coming.cancel()
+
+
+def _step(run: _Run, crops: Tensor, of: Tensor) -> FastStep:
+    """One batch through the network, its losses, one update."""
+    r, number = run.recipe, run.done + 1
+    run.optimiser.param_groups[0]["lr"] = (
+        r.lr * min(1, number / WARM_UP) * 0.5 * (1 + math.cos(math.pi * (number - 1) / r.steps))
+    )
+    device = run.judge.weight.device
+    crops, of = crops.to(device), of.to(device)
+    shares = torch.eye(len(run.net.styles), device=device)[of]
+    with torch.autocast(device.type, torch.bfloat16, enabled=run.judge.weight.dtype == torch.bfloat16):
+        painted = run.net.train()(crops, shares).float()
+    terms = run.aim.terms(run.judge, crops, of, r)
+    found = losses.evaluate(run.judge, painted, terms)
+    total = (losses.total(found, terms) * run.aim.share[of]).mean()
+    if not bool(total.isfinite()):
+        raise ArithmeticError(f"the losses are no numbers any more at step {number}; give a lower lr than {r.lr:g}")
+    run.optimiser.zero_grad()
+    total.backward()
+    run.optimiser.step()
+    run.done = number
+    return FastStep(number, {name: float(loss.detach().mean()) for name, loss in found.items()}, float(total.detach()), run.net)
+
+
+def _note(run: _Run, step: FastStep) -> None:
+    """Into the history: the mean of every ROW steps."""
+    run.recent.append(step.losses | {"total": step.total})
+    if len(run.recent) == ROW or run.done == run.recipe.steps:
+        mean = {name: sum(row[name] for row in run.recent) / len(run.recent) for name in run.recent[0]}
+        run.rows.append({"step": run.done} | mean | {"seconds": run.seconds})
+        run.recent.clear()
+
+
+def _show(bar: tqdm, run: _Run, step: FastStep) -> None:
+    if not bar.disable:
+        rate = run.done * run.recipe.batch / max(run.seconds, 1e-9)
+        bar.set_postfix(loss=f"{step.total:.3f}", images_per_second=f"{rate:.1f}", refresh=False)
+    bar.update()
+
+
+def _keep(run: _Run, target: Path) -> None:
+    """Write what there is: the state to go on from first, and away with it when all is done."""
+    card = run.card | {"finished": run.done == run.recipe.steps, "history": {"seconds": run.seconds, "steps": run.rows}}
+    if run.done < run.recipe.steps:
+        state = {"card": run.card, "done": run.done, "seconds": run.seconds, "rows": run.rows, "recent": run.recent}
+        state |= {"net": run.net.state_dict(), "optimiser": run.optimiser.state_dict()}
+        results.save_state(state, results.state_path(target))
+    results.write_json(card, results.card_path(target))
+    images.save(preview(run.net), target.with_name(target.name + ".preview.jpg"))
+    fast.save(run.net, target, {key: run.card[key] for key in ("settings", "backbone", "weights_sha256", "kappa")})
+    if run.done == run.recipe.steps:
+        results.state_path(target).unlink(missing_ok=True)
+
+
+def _restore(run: _Run, target: Path) -> None:
+    """Put the run where the unfinished one at `target` stood; refuses one with other settings."""
+    path = results.state_path(target)
+    if not path.exists() and target.exists() and results.read_card(target).get("finished"):
+        saved: dict[str, Any] = {
+            "card": results.read_card(target),
+            "done": run.recipe.steps,
+            "net": fast.load(target).state_dict(),
+        }
+        saved |= {"rows": saved["card"]["history"]["steps"], "seconds": saved["card"]["history"]["seconds"]}
+    else:
+        saved = results.load_state(path)
+        run.optimiser.load_state_dict(saved["optimiser"])
+        run.recent = saved["recent"]
+    differ = results.differences(saved["card"]["settings"], run.card["settings"])
+    if differ:
+        raise ValueError(
+            f"{target} was begun with other settings ({differ}); ask for these, or begin afresh under another name"
+        )
+    run.net.load_state_dict(saved["net"])
+    run.done, run.seconds, run.rows = saved["done"], saved["seconds"], saved["rows"]
+
+
+def preview(net: fast.TransformNet) -> Tensor:
+    """The held-out pictures and, beside each, what the network makes of it in every style."""
+    size = (192, 256)
+    rows = []
+    for name in HELD_OUT:
+        picture = images.cover(images.load(name), size)
+        rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
+    return torch.cat(rows, -2)
