@@ -78,10 +78,13 @@ def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style,
         painted = _painted(net, file, style, size)
         bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
         with images.atomic(out) as part:
-            facts = {"duration": times if len(times) > 1 else times[0], "loop": file.info.get("loop", 0)}
-            next(bar_frames := iter(bar)).save(
-                part, ANIMATED[out.suffix.lower()], save_all=True, append_images=bar_frames, **facts
-            )
+            kind = ANIMATED[out.suffix.lower()]
+            facts = images.QUALITY.get(kind, {}) | {
+                "duration": times if len(times) > 1 else times[0],
+                "loop": file.info.get("loop", 0),
+            }
+            rest = iter(bar)
+            next(rest).save(part, kind, save_all=True, append_images=rest, **facts)
 
 
 def _painted(net: fast.TransformNet, file: Image.Image, style: fast.Style, size: int | None) -> Iterator[Image.Image]:

@@ -193,7 +193,8 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
         raise ValueError("the name of the file to write is '', which is empty; give one, for instance out.png")
     path = Path(os.path.expanduser(path))
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in one of {', '.join(suffixes)}")
+        ends = f"{'one of ' if len(suffixes) > 1 else ''}{', '.join(suffixes)}"
+        raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in {ends}")
     if os.path.isdir(path):
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
     there = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder))

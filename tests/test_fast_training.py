@@ -1,0 +1,194 @@
+"""Training of the fast network: what a step sees, that it learns, and that a killed training goes on bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nstutils import fast, fast_training, images, results
+from nstutils.fast_training import FastStep, Photographs, Recipe, train
+
+TINY: dict[str, Any] = {"batch": 2, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
+STYLES = ("swirls", "mosaic")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five small photographs, one in a folder of its own."""
+    where = tmp_path_factory.mktemp("photographs")
+    for k, size in enumerate([(40, 60), (64, 48), (33, 33), (50, 90), (20, 25)]):
+        target = where / ("inner" if k == 4 else "") / f"{k}.png"
+        images.save(images.resize(images.noise((6, 6), k), size), target)
+    (where / "notes.txt").write_text("no picture")
+    return where
+
+
+def steps_of(*arguments: Any, **options: Any) -> tuple[list[FastStep], fast_training.Trained]:
+    seen: list[FastStep] = []
+    return seen, train(*arguments, watch=seen.append, **options)
+
+
+def same(one: fast.TransformNet, other: fast.TransformNet) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_photographs_come_from_a_folder_a_zip_or_scikit_image(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(folder))
+    inside, packed = Photographs(folder), Photographs(tmp_path / "photos.zip")
+    assert len(inside) == 5
+    assert inside.names == packed.names
+    assert all(np.array_equal(inside.open(k), packed.open(k)) for k in range(5))
+    offline = Photographs()
+    assert "astronaut" in offline.names
+    assert offline.open(0).mode == "RGB"
+    assert inside.identity["sha256"] == packed.identity["sha256"] != offline.identity["sha256"]
+
+
+def test_places_without_photographs_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="give a folder or a zip"):
+        Photographs(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="give a folder or a zip"):
+        Photographs(folder / "notes.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no picture"):
+        Photographs(tmp_path / "empty")
+    (tmp_path / "empty" / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(ValueError, match="cut.jpg.*take it out"):
+        train(["swirls"], tmp_path / "empty", steps=1, **TINY)
+
+
+@pytest.mark.parametrize("size", [16, 33, 64])
+def test_crops_have_the_size_asked_for_even_of_smaller_photographs(folder: Path, size: int) -> None:
+    photos, rng = Photographs(folder), np.random.default_rng(0)
+    for k in range(len(photos)):
+        for _ in range(5):
+            crop = photos.crop(k, size, rng)
+            assert crop.shape == (size, size, 3)
+            assert crop.std() > 1
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone(folder: Path) -> None:
+    photos = Photographs(folder)
+
+    def crops(number: int, seed: int = 0) -> torch.Tensor:
+        return fast_training.batch(photos, 2, Recipe(**TINY, seed=seed), number)[0]
+
+    assert torch.equal(crops(3), crops(3))
+    assert not torch.equal(crops(3), crops(4))
+    assert not torch.equal(crops(3), crops(-3))
+    assert not torch.equal(crops(3), crops(3, seed=1))
+    of = torch.cat([fast_training.batch(photos, 3, Recipe(**TINY), number)[1] for number in range(1, 7)])
+    assert of.bincount().tolist() == [4, 4, 4]
+
+
+def test_training_lowers_the_loss_and_every_style_becomes_itself(folder: Path) -> None:
+    seen, done = steps_of(STYLES, folder, steps=60, **TINY)
+    assert done.finished
+    assert [step.index for step in seen] == list(range(1, 61))
+    begin, end = (sum(step.total for step in part) / 10 for part in (seen[:10], seen[-10:]))
+    assert end < 0.75 * begin
+    photograph = images.load("hills", 64)
+    one, other = (fast.apply(done.net, photograph, k) for k in (0, 1))
+    assert (one - other).abs().mean() > 0.01  # they begin alike
+    rows = done.history["steps"]
+    assert [row["step"] for row in rows] == [10, 20, 30, 40, 50, 60]
+    assert rows[-1].keys() == {"step", "content", "style", "tv", "total", "seconds"}
+    assert rows[-1]["total"] == pytest.approx(end)
+
+
+def test_a_stopped_training_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
+    out, stop = tmp_path / "net.safetensors", threading.Event()
+    _, whole = steps_of(STYLES, folder, steps=13, **TINY)
+    first = train(STYLES, folder, out=out, stop=stop, watch=lambda s: s.index == 4 and stop.set(), steps=13, **TINY)
+    assert not first.finished
+    assert fast.load(out).styles == STYLES  # usable already
+    seen, rest = steps_of(STYLES, folder, out=out, resume=True, steps=13, **TINY)
+    assert [step.index for step in seen] == list(range(5, 14))
+    assert same(rest.net, whole.net)
+    assert [{**row, "seconds": 0} for row in rest.history["steps"]] == [{**r, "seconds": 0} for r in whole.history["steps"]]
+    assert not results.state_path(out).exists()
+    again, finished = steps_of(STYLES, folder, out=out, resume=True, steps=13, **TINY)
+    assert not again
+    assert same(finished.net, whole.net)
+
+
+def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
+    out, state = tmp_path / "net.safetensors", results.state_path(tmp_path / "net.safetensors")
+    program = (
+        "import torch; torch.set_num_threads(1); from nstutils.fast_training import train; "
+        f"train({STYLES!r}, {str(folder)!r}, out={str(out)!r}, every=0, steps=100000, **{TINY!r})"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.4)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    done = results.load_state(state)["done"]
+    assert done > 0
+    rest, whole = until(done + 3, folder, out=out, resume=True), until(done + 3, folder)
+    assert same(rest, whole)
+
+
+def until(number: int, folder: Path, **options: Any) -> fast.TransformNet:
+    """The network after step `number` of a long training."""
+    stop = threading.Event()
+    return train(
+        STYLES, folder, stop=stop, watch=lambda s: stop.set() if s.index == number else None, steps=100000, **options, **TINY
+    ).net
+
+
+def test_what_does_not_fit_together_is_refused(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    with pytest.raises(ValueError, match="resume needs out"):
+        train(STYLES, folder, resume=True, steps=1, **TINY)
+    with pytest.raises(ValueError, match="end its name in .safetensors"):
+        train(STYLES, folder, out=tmp_path / "net.pth", steps=1, **TINY)
+    with pytest.raises(FileNotFoundError, match="without --resume"):
+        train(STYLES, folder, out=out, resume=True, steps=1, **TINY)
+    train(STYLES, folder, out=out, steps=1, **TINY)
+    with pytest.raises(ValueError, match="other settings .seed: 0, not 1"):
+        train(STYLES, folder, out=out, resume=True, steps=1, seed=1, **TINY)
+    with pytest.raises(ValueError, match="each once"):
+        train(["swirls", "swirls"], folder, steps=1, **TINY)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"batch": 0}, {"size": 30}, {"size": 16}, {"width": 0}, {"beta": 0}, {"lr": 0}, {"tv": -1}, {"seed": -1},
+     {"alpha": float("nan")}, {"lr": float("inf")}, {"norm": "layer"}, {"up": "shuffle"}, {"style_size": 0}],
+    ids=str,
+)  # fmt: skip
+def test_a_recipe_that_cannot_work_is_refused(folder: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        train(STYLES, folder, **TINY | {"steps": 1} | wrong)
+
+
+def test_losses_that_explode_are_told(folder: Path) -> None:
+    with pytest.raises(ArithmeticError, match="lower lr"):
+        train(STYLES, folder, steps=60, lr=1e30, **TINY)
+
+
+def test_beside_the_network_lie_its_card_and_a_preview(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    train(STYLES, folder, out=out, steps=2, **TINY)
+    card = results.read_card(out)
+    assert card["finished"]
+    assert card["settings"]["photographs"]["count"] == 5
+    assert card["backbone"] == "classroom"
+    assert fast.facts(out)["kappa"].keys() == set(STYLES)
+    with Image.open(tmp_path / "net.safetensors.preview.jpg") as sheet:
+        assert sheet.size == (3 * 256, 3 * 192)
