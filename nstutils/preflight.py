@@ -16,7 +16,7 @@ from nstutils.optimise import Stage, descend
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
-WORKSPACE = 50_000_000  # bytes that the convolutions take for themselves
+WORKSPACE = 250_000_000  # bytes that the convolutions take for themselves, and what torch's optimisers import at first use
 SHARE = 0.8  # of the free memory that a run may take
 PROBES = (96, 224)  # sides of the two squares that are timed
 

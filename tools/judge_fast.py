@@ -1,0 +1,82 @@
+"""Judge a fast network on photographs it has not seen: `python tools/judge_fast.py [MODEL] [--sheet FILE.png] [--steps N]`.
+
+For every photograph and style: the total of one pass (the losses of the course, relative to pictures left as they are), the
+total that optimisation reaches on the same photograph from noise, and the step at which optimisation passes the network. Prints
+a table in Markdown and its means; writes a sheet of four photographs times the styles to look at.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from tqdm import tqdm
+
+from nstutils import fast, images, stylise
+from nstutils.losses import evaluate, total
+from nstutils.options import Options
+from nstutils.problem import prepare
+from nstutils.settings import settings
+
+PHOTOGRAPHS = ("town", "hills", "coast", "astronaut", "chelsea", "coffee", "rocket", "camera", "tubingen", "golden_gate")
+
+
+def judged(
+    net: fast.TransformNet, photograph: str, style: str, size: int, steps: int, seconds: list[float]
+) -> dict[str, float]:
+    """Totals of one pass and of optimisation over the photograph's own, and the step at which the latter is lower."""
+    recipe = {"size": size, "steps": steps, "beta": 5e3, "tv": 0.05}
+    problem = prepare(photograph, style, Options(**recipe))
+    terms = problem.stages()[-1].terms
+    begin = time.perf_counter()
+    painted = fast.apply(net, problem.content, style)
+    seconds.append(time.perf_counter() - begin)
+    with torch.no_grad():
+        mine, still = (float(total(evaluate(problem.exact, x, terms), terms)) for x in (painted, problem.content))  # type: ignore[arg-type]
+    history = stylise(photograph, style, **recipe).history
+    passed = next((row["step"] for row in history["steps"] if row["size"] == size and row["total"] < mine), steps + 1)
+    at = next((row["seconds"] for row in history["steps"] if row["step"] == passed), history["seconds"])
+    return {"network": mine / still, "optimisation": history["final"]["total"] / still, "passed": passed, "seconds": at}
+
+
+def sheet(net: fast.TransformNet, names: list[str], size: tuple[int, int] = (288, 384)) -> torch.Tensor:
+    """Photographs down, styles across."""
+    rows = []
+    for name in names:
+        picture = images.cover(images.load(name), size)
+        rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
+    return torch.cat(rows, -2)
+
+
+def main() -> None:
+    """Judge and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", nargs="?", default="fast")
+    parser.add_argument("--photographs", nargs="+", default=PHOTOGRAPHS, metavar="NAME")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--sheet", type=Path)
+    args = parser.parse_args()
+    settings("quick")
+    net = fast.load(args.model)
+    if args.sheet:
+        images.save(sheet(net, list(args.photographs)[:4]), args.sheet)
+    print(f"| style ({len(args.photographs)} pictures, {args.size} px) | network | optimisation, {args.steps} steps | ratio | "
+          "passed at step |")  # fmt: skip
+    print("| --- | --- | --- | --- | --- |")
+    everything, seconds = [], []
+    for style in net.styles:
+        rows = [judged(net, p, style, args.size, args.steps, seconds) for p in tqdm(args.photographs, desc=style, leave=False)]
+        one, other = (mean(row[key] for row in rows) for key in ("network", "optimisation"))
+        ratio = mean(row["network"] / row["optimisation"] for row in rows)
+        print(f"| {style} | {one:.3f} | {other:.3f} | {ratio:.2f} | {median(row['passed'] for row in rows):.0f} |", flush=True)
+        everything += rows
+    at = median(row["seconds"] for row in everything)
+    print(
+        f"\none pass {median(seconds):.3f} s; optimisation passes it after {at:.1f} s, {at / median(seconds):.0f} times as long"
+    )
+
+
+if __name__ == "__main__":
+    main()
