@@ -14,7 +14,7 @@ from nstutils.problem import prepare
 
 def gradient(dtype: torch.dtype) -> Tensor:
     """The gradient of the default losses on VGG-19's plan at the noise start, the network in `dtype`."""
-    problem = prepare("coast", "swirls", Options(backbone="random-vgg19", size=96, scales="1", steps=1, dtype="float32"))
+    problem = prepare("coast", "swirls", Options(backbone="random-vgg19", size=128, scales="1", steps=1, dtype="float32"))
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     x = problem.start().to(exact).requires_grad_()
     terms = problem.stages()[0].terms
@@ -24,9 +24,9 @@ def gradient(dtype: torch.dtype) -> Tensor:
 
 
 def test_the_gradient_in_bfloat16_and_float32_points_where_that_in_float64_points() -> None:
-    """Measured here: 0.9973 in bfloat16 on random weights, because rounding flips ReLU gates in deep layers."""
+    """Measured here: 0.9995 in bfloat16 on random weights (0.9996 at 256 px)."""
     wanted = gradient(torch.float64)
-    for dtype, least in ((torch.float32, 1 - 1e-6), (torch.bfloat16, 0.996)):
+    for dtype, least in ((torch.float32, 1 - 1e-6), (torch.bfloat16, 0.999)):
         assert torch.cosine_similarity(gradient(dtype), wanted, dim=0) >= least
 
 
