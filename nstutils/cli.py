@@ -95,7 +95,8 @@ def _figure(command: argparse.ArgumentParser) -> None:
 
 
 def _fast(command: argparse.ArgumentParser) -> None:
-    ways = command.add_subparsers(dest="way", required=True, metavar="train|apply", parser_class=Parser)
+    ways = command.add_subparsers(dest="way", required=True, metavar="train|apply", parser_class=Parser,
+                                  help="what to do; see nstutils fast train --help")  # fmt: skip
     train = ways.add_parser("train", help="a network for some styles", description="Train a network that paints in styles.")
     train.add_argument("style", nargs="+", metavar="STYLE", help="path or name of a style picture; one network learns them all")
     train.add_argument("-o", "--out", required=True, metavar="MODEL", help="network to write (.safetensors)")

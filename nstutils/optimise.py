@@ -28,6 +28,7 @@ from nstutils.results import Result, on_device
 METHODS = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
 RESCUES = 5  # restarts from the best picture before giving up
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
+WALL = 0.5  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
 
 Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the step's number that gives them
 
@@ -77,9 +78,10 @@ def descend(
 ) -> Iterator[Step]:
     """Minimise the sum of the terms over the pixels of `init` (N x 3 x H x W, left untouched), one yield a step.
 
-    The learning rate of Adam and SGD fades along a cosine (`fade`), and their pixels stay in [0, 1] (`clamp`); L-BFGS does
-    neither. A picture larger than `tile` is computed in tiles of so many pixels, with the same result. `warm` is an optimiser
-    state to begin with, `resume` the `Step.state()` to go on from exactly.
+    The learning rate of Adam and SGD fades along a cosine (`fade`), that of L-BFGS does not. `clamp` keeps the pixels in
+    [0, 1]: those of Adam and SGD are cut after each step; L-BFGS, whose curvatures a cut would spoil, minimises with a price
+    on what lies outside, which no history shows. A picture larger than `tile` is computed in tiles of so many pixels, with
+    the same result. `warm` is an optimiser state to begin with, `resume` the `Step.state()` to go on from exactly.
     """
     lr = check_method(method, lr, init)
     tile = tile if tile and max(init.shape[-2:]) > tile else None
@@ -100,12 +102,13 @@ def descend(
         rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade and method != "lbfgs" else 1.0)
         optimiser.param_groups[0]["lr"] = rate * (float(s.shrink[0]) if method == "lbfgs" else 1.0)
         start = x.detach().clone()
-        losses, value = _step(optimiser, net, x, now, s.scale, tile)
-        s.first = torch.where(s.first.isinf(), value, s.first)
-        _keep_best(s, start, value)
+        losses, value, price = _step(optimiser, net, x, now, s.scale, tile, WALL if clamp and method == "lbfgs" else 0.0)
+        paid = value + price
+        s.first = torch.where(s.first.isinf(), paid, s.first)
+        _keep_best(s, start, paid)
         if method != "lbfgs":
             _after_step(x, start, s.shrink, clamp)
-        note, optimiser, done = _rescue(s, x, start, value, optimiser, method, lr)
+        note, optimiser, done = _rescue(s, x, start, paid, optimiser, method, lr)
         s.image, s.optimiser = x.detach().clone(), None
         yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s, optimiser))
         if done:
@@ -157,20 +160,30 @@ def _optimiser(method: str, x: Tensor, lr: float) -> torch.optim.Optimizer:
 
 
 def _step(
-    optimiser: torch.optim.Optimizer, net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int | None
-) -> tuple[dict[str, Tensor], Tensor]:
-    """One evaluation and update; the raw losses and the total before it."""
+    optimiser: torch.optim.Optimizer,
+    net: FeatureExtractor,
+    x: Tensor,
+    terms: Terms,
+    scale: Tensor,
+    tile: int | None,
+    wall: float,
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """One evaluation and update; the raw losses, the total before it, and the price of what lay outside [0, 1]."""
     seen: dict[str, Tensor] = {}
 
     def closure() -> float:
         optimiser.zero_grad()
         losses = tiles.backward(net, x, terms, scale, tile)
+        outside = x.detach() - x.detach().clamp(0, 1)
+        if wall:
+            torch.as_tensor(x.grad).add_(outside, alpha=2 * wall)
+        price = wall * outside.square().sum((1, 2, 3)) / scale
         value = total(losses, terms)
-        seen.update(losses | {"": value})
-        return float((value.detach() * scale).sum())
+        seen.update(losses | {"total": value, "price": price})
+        return float(((value.detach() + price) * scale).sum())
 
     optimiser.step(closure)
-    return seen, seen.pop("")
+    return seen, seen.pop("total"), seen.pop("price")
 
 
 def _keep_best(s: _State, start: Tensor, value: Tensor) -> None:

@@ -1,8 +1,10 @@
 """The committed lessons: students' copies are what the tool makes, exercises are whole, outputs are small and described."""
 
 import importlib.util
+import io
 import json
 import re
+import tokenize
 import zipfile
 from html import escape
 from pathlib import Path
@@ -16,6 +18,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).parent.parent
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WIDEST, LONGEST = 88, 25  # characters of a line of code, lines of a cell: JupyterLab does not wrap them
 PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.plots as plots, torch\n"
 MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
     "Gram not divided by its positions": (
@@ -141,12 +144,38 @@ def test_notebooks_are_clean(path: Path) -> None:
 @pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
 def test_lessons_keep_their_rhythm(path: Path) -> None:
     cells = read(path).cells
-    lines = sorted(len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code")
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
-    assert lines[len(lines) // 2] <= 6
-    assert lines[-1] <= 30
+    counts = sorted(map(statements, code))
+    assert counts[len(counts) // 2] <= 6
+    assert max(len(source.splitlines()) for source in code) <= LONGEST
     assert 800 <= words <= 2400
     assert any(output for cell in cells for output in cell.get("outputs", []))
+
+
+def statements(source: str) -> int:
+    """The lines of a cell with wrapped ones put together again: what there is to take in."""
+    return sum(token.type == tokenize.NEWLINE for token in tokenize.generate_tokens(io.StringIO(f"{source}\n").readline))
+
+
+def test_a_wrapped_statement_counts_once() -> None:
+    assert statements("x = (\n    1\n    + 2\n)  # three\n\nif x:\n    # so\n    print(x)") == 3
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_code_fits_a_small_screen(path: Path) -> None:
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    wide = [f"{cell.id}: {line}" for cell in code for line in cell.source.splitlines() if len(line) > WIDEST]
+    assert wide == [], f"break these at {WIDEST} characters"
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_progress_bars_leave_nothing_red_behind(path: Path) -> None:
+    code = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    assert "from tqdm import" not in code, "a bar on stderr leaves a red strip; take tqdm.auto"
+    assert "leave=False" not in code, (
+        "JupyterLab shows 'Loading widget...' for a bar that is gone when the page is loaded again"
+    )
 
 
 def test_all_notebooks_together_stay_small() -> None:
@@ -178,7 +207,7 @@ def test_a_lesson_notices_a_broken_library(lesson: str, code: str, monkeypatch: 
     notebook.cells.insert(0, nbformat.v4.new_code_cell(PATCH + code))
     with pytest.raises(CellExecutionError) as seen:
         tool().executed(notebook, timeout=300)
-    assert seen.value.ename in ("AssertionError", "ValueError", "RuntimeError"), seen.value
+    assert seen.value.ename in ("CheckFailed", "AssertionError", "ValueError", "RuntimeError"), seen.value
 
 
 def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:

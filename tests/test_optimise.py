@@ -16,6 +16,7 @@ from torch import Tensor
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
 from nstutils.optimise import METHODS, PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.results import Result, load_state, save_state
+from nstutils.stylise import stylise
 
 SIZE = (10, 12)
 methods = pytest.mark.parametrize("method", list(METHODS))
@@ -260,7 +261,7 @@ def test_what_counts_as_an_explosion_is_measured_from_the_first_total_of_the_ter
     early, late = terms_for(toy), terms_for(toy, seed=3, factor=100.0)
     steps = [
         (s.total.item(), s.state())
-        for s in descend(toy, picture(*SIZE), lambda k: early if k <= 3 else late, steps=6, method="lbfgs")
+        for s in descend(toy, picture(*SIZE), lambda k: early if k <= 3 else late, steps=6, method="lbfgs", clamp=False)
     ]
     assert [state["first"].item() for _, state in steps] == [steps[0][0]] * 3 + [steps[3][0]] * 3
     assert [state["stalled"] for _, state in steps][3] == 0
@@ -377,14 +378,19 @@ def test_the_best_picture_is_returned_when_the_last_one_s_loss_is_not_finite(toy
 
 
 @methods
-def test_pixels_stay_in_range_under_adam_and_sgd_unless_told_otherwise(method: str, toy: Counting) -> None:
-    def extremes(**options: Any) -> tuple[float, float]:
+def test_pixels_stay_in_range_or_under_lbfgs_near_it_unless_told_otherwise(method: str, toy: Counting) -> None:
+    def outside(**options: Any) -> float:
         *_, step = descend(toy, picture(*SIZE), terms_for(toy), steps=12, method=method, **options)
-        return step.image.min().item(), step.image.max().item()
+        return (step.image - step.image.clamp(0, 1)).abs().max().item()
 
-    assert min(extremes(clamp=False)[0], 1 - extremes(clamp=False)[1]) < 0
-    assert (extremes() == extremes(clamp=False)) == (method == "lbfgs")
-    assert method == "lbfgs" or extremes() == (0, 1)
+    assert outside(clamp=False) > 0.01
+    assert outside() <= (0.8 * outside(clamp=False) if method == "lbfgs" else 0)
+
+
+def test_cutting_the_picture_of_lbfgs_to_its_range_costs_next_to_nothing() -> None:
+    """Without a price on what lies outside it cost 5 to 16 % of the total on the course's pictures."""
+    history = stylise("coast", "wave", size=96, steps=60, method="lbfgs", dtype="float32").history
+    assert history["final"]["total"] < 1.02 * min(row["total"] for row in history["steps"] if row["size"] == 96)
 
 
 @first_order

@@ -116,7 +116,7 @@ def html(numbers: Sequence[str] = ()) -> None:
         try:
             lesson = executed(read(source))
         except CellExecutionError as error:
-            raise SystemExit(f"{source.name} stopped: {str(error).strip().splitlines()[-1]}") from error
+            raise SystemExit(f"{source.name} stopped: {error.ename}: {error.evalue}") from error
         (folder / f"{source.stem}.html").write_text(page(lesson, source.stem), encoding="utf-8")
         rows.append((source.stem, time.perf_counter() - begin))
     print("| lesson | seconds |\n| --- | --- |")

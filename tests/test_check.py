@@ -1,0 +1,85 @@
+"""The exercises of all lessons: right answers pass, every usual mistake is named, and the hidden tests catch it too."""
+
+from typing import Any
+
+import pytest
+import torch
+from exercises import GRADIENT, LESSONS, RIGHT, SOLUTIONS, cells, first_input, hidden, number, refused, solution
+from torch import Tensor
+
+from nstutils import check
+
+ANSWERS = [(name, answer) for name, answers in RIGHT.items() for answer in answers]
+MISTAKES = [(name, sentence) for name, mistakes in check.WRONG.items() for sentence in mistakes]
+TENSORS = [name for name in RIGHT if isinstance(first_input(name), Tensor)]
+
+
+def test_no_exercise_is_left_out() -> None:
+    for path in SOLUTIONS.glob("[0-9][0-9]_*.ipynb"):
+        graded = [cell.source for cell in cells(path.name[:2]) if cell.metadata.get("nbgrader", {}).get("grade")]
+        names = {source.split("(")[0].removeprefix("check.") for source in graded}
+        assert names == {name for name in RIGHT if number(name) == path.name[:2]}
+    assert set(check.WRONG) == set(RIGHT) <= set(check.__all__)
+    assert len(RIGHT) == sum(len(lesson.RIGHT) for lesson in LESSONS), "two lessons share the name of an exercise"
+
+
+@pytest.mark.parametrize(("name", "answer"), ANSWERS, ids=[name for name, _ in ANSWERS])
+def test_right_answers_pass_the_check_and_the_hidden_tests(name: str, answer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    getattr(check, name)(answer)
+    words, count = capsys.readouterr().out.strip().split(" inputs")[0].rsplit(" ", 1)
+    assert words == f"{name}: right, on"
+    assert int(count) >= 2
+    hidden(name, answer)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_solution_of_the_lesson_is_right(name: str) -> None:
+    getattr(check, name)(solution(name))
+    hidden(name, solution(name))
+
+
+@pytest.mark.parametrize(("name", "sentence"), MISTAKES, ids=[f"{name}: {sentence}" for name, sentence in MISTAKES])
+def test_a_usual_mistake_is_named_and_fails_the_hidden_tests(name: str, sentence: str) -> None:
+    wrong = check.WRONG[name][sentence]
+    assert refused(name, wrong) == f"{name}: {sentence}"
+    with torch.random.fork_rng(), pytest.raises((AssertionError, RuntimeError, ValueError, IndexError)):
+        hidden(name, wrong)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_unfinished_answer_is_told_what_is_missing(name: str) -> None:
+    def stub(*given: Any) -> None:
+        raise NotImplementedError
+
+    assert "not written yet" in refused(name, stub)
+    assert "returns None" in refused(name, lambda *given: None)
+    assert "stops with IndexError" in refused(name, lambda *given: given[99])
+    assert "give its name without brackets" in refused(name, first_input(name))
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_an_answer_that_changes_its_input_is_refused(name: str) -> None:
+    def in_place(first: Tensor, *rest: Any) -> Any:
+        result = RIGHT[name][0](first, *rest)
+        first.mul_(2).add_(1)
+        return result
+
+    assert "changes its input" in refused(name, in_place)
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_gradient_is_demanded_where_it_is_needed_and_nowhere_else(name: str) -> None:
+    def detached(*given: Any) -> Any:
+        result = RIGHT[name][0](*given)
+        return result.detach() if isinstance(result, Tensor) else result
+
+    if name in GRADIENT:
+        assert "no gradient comes back" in refused(name, detached)
+    else:
+        getattr(check, name)(detached)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_every_exercise_says_its_lesson_and_has_at_least_three_usual_mistakes(name: str) -> None:
+    assert getattr(check, name).__doc__.startswith(f"Lesson {number(name)}: ")
+    assert len(check.WRONG[name]) >= 3

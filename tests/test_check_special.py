@@ -1,0 +1,109 @@
+"""What only one exercise can get wrong, lesson by lesson; tests/test_check.py has what all share."""
+
+from typing import Any
+
+import pytest
+import torch
+from exercises import RIGHT, refused
+from exercises.lesson01 import looped
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils import check
+from nstutils.backbones import geometry
+from nstutils.check import lesson00, lesson01
+from nstutils.weights import structure
+
+
+def test_pictures_that_are_darkened_or_subtracted_in_place_are_refused() -> None:
+    def darker(x: Tensor) -> Tensor:
+        return x.mul_(0)
+
+    def difference(x: Tensor, p: Tensor) -> Tensor:
+        x -= p
+        return -10 * x.square().mean().log10()
+
+    assert "changes its input" in refused("to_unit", darker)
+    assert "changes its input" in refused("psnr", difference)
+
+
+def test_an_in_place_division_of_bytes_stops_and_says_so() -> None:
+    assert "RuntimeError" in refused("to_unit", lambda x: x.div_(255))
+
+
+def test_noise_leaves_the_global_numbers_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    refused("noise", check.WRONG["noise"][lesson00.GLOBAL_SEED])
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("answer", [lambda height, width, seed: torch.rand(3, height, width), lambda *given: [0.5]])
+def test_noise_of_another_shape_is_told_what_is_wanted(answer: Any) -> None:
+    assert "wanted (1, 3, 5, 8)" in refused("noise", answer)
+
+
+def test_a_picture_emptied_after_its_convolution_is_refused() -> None:
+    def emptied(image: Tensor, kernel: Tensor) -> Tensor:
+        result = looped(image, kernel)
+        image.zero_()
+        return result
+
+    assert "changes its input" in refused("convolve", emptied)
+
+
+def test_an_answer_for_squares_alone_is_named_or_told_where_it_stops() -> None:
+    def square(image: Tensor, kernel: Tensor) -> Tensor:
+        return looped(image[: len(image), : len(image)], kernel)
+
+    sentence = "it works for square pictures only; take height and width from image.shape"
+    assert "square" in refused("convolve", check.WRONG["convolve"][sentence])
+    assert "for a tensor (4, 6)" in refused("convolve", square)
+    assert "for a tensor (1, 3, 4, 6) it stops" in refused(
+        "average_pool", lambda x: x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[2] // 2, 2).mean((3, 5))
+    )
+
+
+def test_the_right_receptive_field_is_the_librarys() -> None:
+    steps: list[tuple[int, int]] = []
+    for row in geometry(structure("vgg19")):
+        kernel = 3 if row.name.startswith("conv") else 2 if row.name.startswith("pool") else 1
+        steps.append((kernel, 2 if row.name.startswith("pool") else 1))
+        assert lesson01._receptive_field(steps) == row.receptive_field
+
+
+def test_a_pool_that_is_detached_on_the_way_is_refused() -> None:
+    assert "no gradient comes back" in refused("average_pool", lambda x: F.avg_pool2d(x.detach(), 2))
+    assert "no gradient comes back" in refused("average_pool", lambda x: torch.tensor(F.avg_pool2d(x, 2).numpy()))
+
+
+def test_another_order_for_every_filter_is_refused_whatever_the_orders() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def at_random(f: Tensor, order: Tensor) -> Tensor:
+        rows = [f.flatten(2)[:, k, order[torch.randperm(len(order), generator=generator)]] for k in range(f.shape[1])]
+        return torch.stack(rows, 1).reshape(f.shape)
+
+    assert "try it by hand" in refused("shuffled", at_random)
+
+
+def test_weights_that_are_normalised_in_place_are_refused() -> None:
+    def in_place(grams: Tensor, weights: Tensor) -> Tensor:
+        weights /= weights.sum()
+        return (weights[:, None, None] * grams).sum(0)
+
+    assert "it changes its input" in refused("blend", in_place)
+
+
+def test_weights_that_meet_the_columns_stop_or_are_refused() -> None:
+    assert "stops with RuntimeError" in refused("blend", lambda grams, weights: (weights * grams).sum(0) / weights.sum())
+
+
+def test_settings_that_are_no_list_of_dicts_are_told() -> None:
+    (right,) = RIGHT["ratio_settings"]
+    assert "wanted a list of dicts" in refused("ratio_settings", lambda ratios, beta: dict.fromkeys(ratios, beta))
+    assert "wanted a list of dicts" in refused("ratio_settings", lambda ratios, beta: [ratio * beta for ratio in ratios])
+    assert "'alpha' and 'beta'" in refused("ratio_settings", lambda ratios, beta: [{"alpha": r * beta} for r in ratios])
+    other = refused("ratio_settings", lambda ratios, beta: [{"alpha": 3.0, "beta": beta} for _ in ratios])
+    assert "wanted [{'alpha': 0.2, 'beta': 2.0}" in other
+    assert "it returns tuple" in refused("ratio_settings", lambda ratios, beta: tuple(right(ratios, beta)))

@@ -1,0 +1,109 @@
+"""The machinery of the checks: what a failing check looks like in a notebook, where an answer stopped, verdicts on claims."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbgrader.utils import determine_grade
+from torch import Tensor
+
+from nstutils import check
+from nstutils.settings import settings
+
+UNWRITTEN = "gram: not written yet; the lesson goes on with the library's function"
+FAILING = {  # a cell: what a reader sees of it
+    "def my_gram(F):\n    raise NotImplementedError\ncheck.gram(my_gram)": UNWRITTEN,
+    "check.gram(lambda F: gram(F) / F.shape[1])": ("gram: it divides by filters × positions; divide by the positions alone"),
+    "def my_gram(F):\n    M = F.shape[2] * F.shape[3]\n    return F.flatten(2) / m\ncheck.gram(my_gram)": (
+        "gram: for a tensor (1, 2, 2, 2) it stops with NameError: name 'm' is not defined "
+        "(line 3 of my_gram: return F.flatten(2) / m)"
+    ),
+    'check.claim("one is two", 1 == 2, always=True, where=settings())': (
+        "one is two: does not hold here, but the lesson says it holds"
+    ),
+}
+
+
+def notebook(*sources: str) -> NotebookNode:
+    """A notebook of these cells after the imports."""
+    cells = ["from nstutils import check, gram, settings", *sources]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+
+
+def test_a_failing_check_shows_its_sentence_alone_in_a_notebook_and_gets_no_points() -> None:
+    ran = NotebookClient(notebook(*FAILING), timeout=120, kernel_name="python3", allow_errors=True).execute()
+    for cell, sentence in zip(ran.cells[1:], FAILING.values(), strict=True):
+        (error,) = [output for output in cell.outputs if output.output_type == "error"]
+        assert " ".join(error.traceback) == sentence
+        assert max(map(len, error.traceback)) <= 88
+        assert (error.ename, error.evalue) == ("CheckFailed", sentence)
+        cell.metadata["nbgrader"] = {"grade": True, "points": 2, "solution": False, "task": False, "schema_version": 3}
+        assert determine_grade(cell) == (0, 2)
+
+
+def test_nbval_sees_a_failing_check(tmp_path: Path) -> None:
+    path = tmp_path / "failing.ipynb"
+    nbformat.write(notebook("check.gram(gram)", "check.gram(lambda F: None)"), path)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "gram: it returns None" in done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+
+
+def test_a_failing_check_is_an_assertion_error_with_its_cause() -> None:
+    def broken(f: Tensor) -> Tensor:
+        return f.no_such_name
+
+    with pytest.raises(AssertionError, match="stops with AttributeError") as said:
+        check.gram(broken)
+    assert isinstance(said.value.__cause__, AttributeError)
+    assert "of broken: return f.no_such_name)" in str(said.value)
+
+
+def test_the_line_that_is_told_is_the_answers_own_even_where_a_library_stops() -> None:
+    with pytest.raises(check.CheckFailed, match=r"\(line \d+ of <lambda>: check\.gram\(lambda f: torch\.nn\.functional"):
+        check.gram(lambda f: torch.nn.functional.conv2d(f, f, stride="x"))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda x: x.detach() * 2, lambda x: torch.tensor((2 * x).numpy()), lambda x: torch.ones(2) * 2]
+)
+def test_a_value_that_lets_no_gradient_through_is_refused(answer: Any) -> None:
+    with pytest.raises(check.CheckFailed, match="mine: the value is right, but no gradient"):
+        check.judge("mine", answer, lambda x: 2 * x, [(torch.ones(2),)], gradient=True)
+
+
+def test_a_check_without_usual_mistakes_says_what_came_and_what_was_wanted() -> None:
+    with pytest.raises(check.CheckFailed, match="one value is 3, wanted 2"):
+        check.judge("mine", lambda x: 3 * x, lambda x: 2 * x, [(torch.ones(2),)])
+    with pytest.raises(check.CheckFailed, match="it returns str, wanted a tensor"):
+        check.judge("mine", lambda x: "two", lambda x: 2 * x, [(torch.ones(2),)])
+
+
+CLAIMS = [  # holds, recorded, always, preset: whether it fails
+    (True, True, False, "quick", False),
+    (False, True, False, "quick", True),
+    (True, False, False, "quick", True),
+    (False, True, False, "paper", False),
+    (False, True, True, "paper", True),
+]
+
+
+@pytest.mark.parametrize(("holds", "recorded", "always", "preset", "fails"), CLAIMS)
+def test_a_claim_is_demanded_where_it_was_recorded_and_told_elsewhere(
+    holds: bool, recorded: bool, always: bool, preset: str, fails: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = settings(preset, "classroom")
+    verdict = "holds" if holds else "does not hold"
+    refusal = pytest.raises(check.CheckFailed, match=f"it is so: {verdict} here, but the lesson says it ")
+    with refusal if fails else nullcontext():
+        check.claim("it is so", holds, recorded=recorded, always=always, where=where)
+    assert capsys.readouterr().out == f"it is so: {verdict} ({preset}, classroom)\n"
