@@ -24,8 +24,9 @@ NORMS, UPS = ("instance", "batch"), ("resize", "transposed")
 SMALLEST = 16  # pixels on the short side: the blocks see a quarter of them and mirror their rim
 LARGEST = 2048 * 2048  # pixels that are computed in one piece: about 2 GB at width 16
 TILE = 1024
+FEW = 4  # filters: a processor computes 16 at a time, so it is given those of four positions at once
 Style = int | str | Sequence[float] | None
-Moments = tuple[Tensor, Tensor]  # mean and variance of every channel, N x C x 1 x 1
+Moments = tuple[Tensor, Tensor]  # mean and variance of every channel
 
 
 class Unit(nn.Module):
@@ -47,10 +48,12 @@ class Unit(nn.Module):
         after: str = "relu",
     ):
         super().__init__()
-        self.up, self.norm, self.after, self.rim = up, norm, after, kernel // 2
+        self.up, self.norm, self.after, self.rim, self.stride = up, norm, after, kernel // 2, stride
         self.zoom = 2.0 if up else 1 / stride
         if up == "transposed":
-            self.conv: nn.Module = nn.ConvTranspose2d(channels, filters, kernel, 2, self.rim, output_padding=1, bias=False)
+            self.conv: nn.Conv2d | nn.ConvTranspose2d = nn.ConvTranspose2d(
+                channels, filters, kernel, 2, self.rim, output_padding=1, bias=False
+            )
         else:
             self.conv = nn.Conv2d(channels, filters, kernel, stride, bias=False)
         self.scale, self.shift = nn.Parameter(torch.ones(styles, filters)), nn.Parameter(torch.zeros(styles, filters))
@@ -59,38 +62,40 @@ class Unit(nn.Module):
             self.register_buffer("variance", torch.ones(filters))
 
     def convolved(self, x: Tensor) -> Tensor:
-        """The convolution alone."""
+        """The convolution alone, in the number type of `x`; with `up` 'resize' x is first enlarged by copying each position."""
+        kernel = self.conv.weight
         if self.up == "transposed":
-            return self.conv(x)
-        if self.up:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
-        return self.conv(F.pad(x, (self.rim,) * 4, mode="reflect"))
+            return F.conv_transpose2d(x, kernel.to(x.dtype), None, 2, self.rim, 1)
+        if self.up:  # in one: four positions that hold the same number need one product with the sum of their weights
+            merged = torch.stack(_shifted(kernel.flip(2, 3).transpose(0, 1))).sum(0)
+            return F.conv_transpose2d(F.pad(x, (1,) * 4, mode="replicate"), merged.to(x.dtype), None, 2, 3)
+        x = F.pad(x, (self.rim,) * 4, mode="reflect")
+        if len(kernel) > FEW or x.shape[-2] % 2 or x.shape[-1] % 2:
+            return F.conv2d(x, kernel.to(x.dtype), None, self.stride)
+        blocks = torch.stack(_shifted(kernel), 1).flatten(0, 1)  # 2 x 2 positions at once, as filters
+        return F.pixel_shuffle(F.conv2d(x, blocks.to(x.dtype), None, 2), 2)
 
-    def moments(self, y: Tensor) -> Moments:
-        """Mean and variance by which a convolution's result is normalised: its own, or (batch norm in use) those learnt."""
-        if self.norm == "instance":
-            variance, mean = torch.var_mean(y.float(), (2, 3), correction=0, keepdim=True)
-            return mean, variance
-        if self.training:
-            variance, mean = torch.var_mean(y.float(), (0, 2, 3), correction=0)
-            with torch.no_grad():
-                self.mean.lerp_(mean, 0.1)
-                self.variance.lerp_(variance, 0.1)
-        else:
-            mean, variance = self.mean, self.variance
-        return mean.view(1, -1, 1, 1), variance.view(1, -1, 1, 1)
-
-    def finished(self, y: Tensor, style: Tensor, moments: Moments) -> Tensor:
-        """What follows the convolution: normalisation, the style's scale and shift, and the activation."""
-        mean, variance = moments
-        factor = (style @ self.scale)[..., None, None] / (variance + 1e-5).sqrt()
-        y = torch.addcmul(((style @ self.shift)[..., None, None] - mean * factor).to(y.dtype), y, factor.to(y.dtype))
-        return y.relu() if self.after == "relu" else y.float().sigmoid() if self.after == "sigmoid" else y
+    def finished(self, y: Tensor, style: Tensor, moments: Moments | None = None) -> Tensor:
+        """What follows it: normalisation by `moments` (None: its own), the style's scale and shift, the activation."""
+        scale, shift = style @ self.scale, style @ self.shift
+        if self.norm == "batch":
+            y = F.batch_norm(y, self.mean, self.variance, training=self.training)
+            y = y * scale[..., None, None].to(y.dtype) + shift[..., None, None].to(y.dtype)
+        else:  # each picture alone is a batch of its own
+            mean, variance = moments or (None, None)
+            each = zip(y.split(1), scale, shift, strict=True)
+            alone = [F.batch_norm(one, mean, variance, a, b, training=moments is None) for one, a, b in each]
+            y = torch.cat(alone) if len(alone) > 1 else alone[0]
+        return y.relu_() if self.after == "relu" else y.float().sigmoid() if self.after == "sigmoid" else y
 
     def forward(self, x: Tensor, style: Tensor, moments: Moments | None = None) -> Tensor:
         """N x C x H x W to N x filters x H' x W'; `style` is N x styles, `moments` those of the whole picture for a tile."""
-        y = self.convolved(x)
-        return self.finished(y, style, moments or self.moments(y))
+        return self.finished(self.convolved(x), style, moments)
+
+
+def _shifted(kernel: Tensor) -> list[Tensor]:
+    """The kernels of a 2 x 2 block of positions, in one window: `kernel` one row and one column larger, at its four places."""
+    return [F.pad(kernel, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
 
 
 class Segment(nn.ModuleList):
@@ -145,9 +150,12 @@ class TransformNet(nn.Module):
         self.segments = nn.ModuleList([down, *body, rise])
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor, style: Tensor) -> Tensor:
-        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each. H and W are multiples of 4."""
-        x = (image - 0.5).contiguous(memory_format=torch.channels_last)
+    def forward(self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each. H and W are multiples of 4.
+
+        `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32.
+        """
+        x = (image - 0.5).to(dtype, memory_format=torch.channels_last)
         for segment in self.segments:
             x = segment(x, style)
         return x
@@ -199,17 +207,16 @@ def apply(net: TransformNet, image: Tensor, style: Style = None, *, dtype: str =
     shares = net.share(style).to(device)
     padded = F.pad(image.to(device), (0, -width % 4, 0, -height % 4), mode="reflect")
     in_tiles = tile or (TILE if height * width > LARGEST else None)
-    with torch.autocast(device.type, torch.bfloat16, enabled=chosen == torch.bfloat16):
-        if in_tiles is None:
-            result = net(padded, shares.expand(len(image), -1))
-        else:
-            result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles) for picture in padded])
-    return result[..., :height, :width].float()
+    if in_tiles is None:
+        result = net(padded, shares.expand(len(image), -1), chosen)
+    else:
+        result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles, chosen) for picture in padded])
+    return result[..., :height, :width]
 
 
-def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int) -> Tensor:
+def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype) -> Tensor:
     """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
-    x = image - 0.5
+    x = (image - 0.5).to(dtype)
     for segment in net.segments:
         x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]))  # type: ignore[arg-type]
     return x
@@ -233,12 +240,12 @@ def _moments(segment: Segment, count: int, x: Tensor, style: Tensor, before: Seq
     """Mean and variance over the whole picture of what unit number `count` convolves."""
     unit = segment.units[count - 1]
     if unit.norm == "batch":
-        return unit.moments(x)
+        return unit.mean, unit.variance
     total = squares = x.new_zeros((), dtype=torch.float64)
     positions = 0
     for cut in _cuts(segment, count, (x.shape[-2], x.shape[-1]), tile):
         y = cut.own(unit.convolved(segment.first(count - 1, cut.piece(x), style, before))).double()
-        total, squares = total + y.sum((2, 3), keepdim=True), squares + y.square().sum((2, 3), keepdim=True)
+        total, squares = total + y.sum((0, 2, 3)), squares + y.square().sum((0, 2, 3))
         positions += y[0, 0].numel()
     mean = total / positions
     return mean.float(), (squares / positions - mean.square()).clamp(min=0).float()

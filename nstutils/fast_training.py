@@ -298,8 +298,7 @@ def _step(run: _Run, crops: Tensor, of: Tensor) -> FastStep:
     device = run.judge.weight.device
     crops, of = crops.to(device), of.to(device)
     shares = torch.eye(len(run.net.styles), device=device)[of]
-    with torch.autocast(device.type, torch.bfloat16, enabled=run.judge.weight.dtype == torch.bfloat16):
-        painted = run.net.train()(crops, shares).float()
+    painted = run.net.train()(crops, shares, run.judge.weight.dtype)
     terms = run.aim.terms(run.judge, crops, of, r)
     found = losses.evaluate(run.judge, painted, terms)
     total = (losses.total(found, terms) * run.aim.share[of]).mean()

@@ -21,9 +21,8 @@ from nstutils.settings import BACKBONES
 
 ROOT = Path(__file__).parent.parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "nstutils").glob("*.py"))}
-MODULES |= {
-    f"check.{path.stem}": ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "nstutils" / "check").glob("*.py"))
-}
+CHECKS = sorted((ROOT / "nstutils" / "check").glob("*.py"))
+MODULES |= {f"check.{path.stem}": ast.parse(path.read_text(encoding="utf-8")) for path in CHECKS}
 ALLOWED = {  # what a module may import of this package; those not named here may import any, if no circle comes of it
     "backbones": "",
     "devices": "",
@@ -44,6 +43,9 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "stylise": "images losses optimise options preflight problem results tiles",
     "sweeps": "backbones images losses optimise options preflight problem results stylise weights",
     "recipes": "backbones images losses",
+    "fast": "devices images tiles weights",
+    "fast_files": "fast images",
+    "fast_training": "backbones devices fast images losses optimise options problem results settings tiles weights",
     "claims": "backbones guidance images losses measures options problem results weights",
     "figures": "backbones claims images measures plots weights",
     "trials": "backbones claims devices images losses optimise options problem recipes results stylise sweeps weights",
