@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import images, measures
+from nstutils import guidance, images, measures
 from nstutils.backbones import FeatureExtractor, converted, geometry
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.options import Options
@@ -32,6 +32,8 @@ DENSE = {"fc1": (7 * 7 * 512, 4096), "fc2": (4096, 4096), "predictions": (4096, 
 VGG19 = 143_667_240  # parameters, C fig. 6
 DARK = 0.3  # of the brightness is left in the dark photograph, as C fig. 22
 PERIOD = 16  # pixels from stripe to stripe, as images.stripes
+OTHER = {"dots": "swirls", "swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks (A fig. 4)
+PARTS = {"ground": "style I", "sky": "style II"}
 
 Numbers = dict[str, float]
 Parts = dict[str, bool]
@@ -425,6 +427,48 @@ def lowest(history: Mapping[str, Any], seconds: float) -> float:
     """The lowest total that a run had reached after so many seconds."""
     steps = history["steps"]
     return min(row["total"] for row in steps if row["seconds"] <= seconds or row is steps[0])
+
+
+def regions(case: Case, style: str) -> tuple[str, str]:
+    """Names of a region's masks: of the photograph's, and of the part of its style that it takes."""
+    part = next(name for name, of in PARTS.items() if of == style)
+    return f"mask_{case.content}_{part}", f"mask_{case.style if style == 'style I' else OTHER[case.style]}_{part}"
+
+
+@torch.no_grad()
+def grams_inside(net: FeatureExtractor, x: Tensor, mask: str) -> dict[str, Tensor]:
+    """Guided Gram matrices of a region of a picture, layer by layer."""
+    guides = guidance.propagate(guidance.load_mask(mask, x), net, LAYERS)
+    return {layer: gram(features, guides[layer]) for layer, features in net(x, LAYERS).items()}
+
+
+def guided_gram(case: Case) -> Numbers:
+    """Relative Gram distances ‖G − A‖ / ‖A‖, means over the layers, from both regions of both results to both styles' parts."""
+    net, artworks = backbone(case.plan.backbone), (case.a, images.load(OTHER[case.style], case.plan.size))
+    masks = {part: regions(case, style) for part, style in PARTS.items()}
+    wanted = {part: grams_inside(net, a, masks[part][1]) for part, a in zip(PARTS, artworks, strict=True)}
+    found: Numbers = {}
+    for label in ("uncontrolled", "controlled"):
+        for region in PARTS:
+            here = grams_inside(net, case.image(label), masks[region][0])
+            for part, there in wanted.items():
+                far = [float((here[layer] - A).norm() / A.norm()) for layer, A in there.items()]
+                found[f"{label}, {region} to {part}"] = sum(far) / len(far)
+    return found
+
+
+def fast_transfer(case: Case) -> Numbers:
+    """Seconds of the run over those of one pass, totals of the pass, and where the run passes it (A fig. 6)."""
+    one, run = case.results["one pass"].history, case.results["the run"].history
+    total = one["final"]["total"]
+    return {
+        "seconds, run / one pass": run["seconds"] / one["seconds"],
+        "total, one pass / photograph": total / one["photograph"],
+        "total, run / photograph": run["final"]["total"] / one["photograph"],
+        "total, one pass / run": total / run["final"]["total"],
+        "step that passes it": case.results["passing"].history["step"],
+        "seconds until then / one pass": case.results["passing"].history["seconds"] / one["seconds"],
+    }
 
 
 def photoreal(case: Case) -> Numbers:

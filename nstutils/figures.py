@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from nstutils import claims, images, measures
 from nstutils.backbones import geometry
-from nstutils.claims import DARK, DENSE, KERNEL, LAYERS, RATIOS, ROW, SEEDS, Case, cell
+from nstutils.claims import DARK, DENSE, KERNEL, LAYERS, OTHER, RATIOS, ROW, SEEDS, Case, cell
 from nstutils.plots import COLOURS, DASHES
 from nstutils.weights import structure
 
@@ -404,6 +404,55 @@ def optimisers(cases: Sequence[Case]) -> Figure:
     return curves(figure, {name: history(case, k, "total", "seconds") for k, name in names.items()}, "seconds", "total", True)
 
 
+def inset(image: Tensor, mask: Tensor, share: float = 0.36) -> Tensor:
+    """The picture with its mask, small and framed in grey, in the lower left corner (the layout of A fig. 4)."""
+    height, width = (max(3, round(side * share)) for side in image.shape[-2:])
+    small = images.resize(mask.expand(-1, 3, -1, -1).to(image), (height - 2, width - 2))
+    result = image.clone()
+    result[..., -height:, :width] = F.pad(small, (1, 1, 1, 1), value=0.5)
+    return result
+
+
+def guided_gram(cases: Sequence[Case]) -> Figure:
+    """Content and both styles with inset masks, and the results without and with guidance (A figs. 4 and 5)."""
+    shown, rows, captions = per_pair(cases), [], []
+    for case in shown:
+        (ground, first), (_, second) = (claims.regions(case, style) for style in ("style I", "style II"))
+        given = ((case.content, ground), (case.style, first), (OTHER[case.style], second))
+        fitted = [[images.cover(images.load(name), case.shape) for name in pair] for pair in given]
+        rows.append([*(inset(x, mask[:, :1]) for x, mask in fitted), case.image("uncontrolled"), case.image("controlled")])
+        n = claims.guided_gram(case)
+        own = {k: [n[f"{k}, {part} to {part}"] for part in claims.PARTS] for k in case.results}
+        told = [f"to own style: ground {ground:.2f}, sky {sky:.2f}" for ground, sky in own.values()]
+        captions.append(["white: style I, black: style II", "white: what is taken", "white: what is taken", *told])
+    titles = ("content", "style I", "style II", "uncontrolled: style I alone", "controlled: both styles")
+    return board(rows, titles, captions=captions, width=13)
+
+
+def fast_transfer(cases: Sequence[Case]) -> Figure:
+    """Photograph, artwork, one pass, and optimisation where it passes the network and at its end; totals below (A fig. 6)."""
+    shown, rows, captions, lines = per_pair(cases), [], [], {}
+    for case in shown:
+        n, labels = claims.fast_transfer(case), list(case.results)
+        one, passing, run = (case.results[label].history for label in labels)
+        rows.append([case.p, images.cover(case.a, case.shape), *(case.image(label) for label in labels)])
+        ends = [n["total, one pass / photograph"], n["total, run / photograph"]]
+        told = [
+            f"{one['seconds']:.3f} s, total {ends[0]:.2f}",
+            f"step {passing['step']} of {case.plan.steps}, {passing['seconds']:.1f} s",
+        ]
+        captions.append(["as it is: total 1", "", *told, f"{run['seconds']:.1f} s, total {ends[1]:.2f}"])
+        steps = [row for row in run["steps"] if row["size"] == case.plan.size]
+        lines[named(case)] = [row["step"] for row in steps], [row["total"] / one["final"]["total"] for row in steps]
+    lines["one pass"] = (lines[named(shown[0])][0], [1.0] * len(lines[named(shown[0])][0]))
+    titles = ("photograph", "artwork", "one pass", "optimisation passes it", "optimisation, end")
+    figure = board(rows, titles, captions=captions, width=12, under=2.6)
+    axes = curves(figure, lines, "step (those at full size)", "total / one pass's", log=True).subfigs[1].axes[0]
+    axes.set_yticks((0.25, 0.5, 1, 2, 4), ("1/4", "1/2", "1", "2", "4"))
+    axes.minorticks_off()
+    return figure
+
+
 def photoreal(cases: Sequence[Case]) -> Figure:
     """Photograph, the photograph whose style is taken, and the result (C fig. 21)."""
     shown, captions = per_pair(cases), []
@@ -430,6 +479,7 @@ DRAW: dict[str, Callable[[Sequence[Case]], Figure]] = {
     for draw in (
         vgg_table, convolution, pooling, feature_maps, content_reconstruction, style_reconstruction, gradients, gallery,
         tradeoff_grid, ratio_row, content_layer, style_layer, initialisation, seeds, failing_start, tv, layer_weights,
-        weight_schedule, evolution, squeezenet, upes_recipe, optimisers, photoreal, dark_restoration,
+        weight_schedule, evolution, squeezenet, upes_recipe, optimisers, guided_gram, fast_transfer, photoreal,
+        dark_restoration,
     )
 }  # fmt: skip

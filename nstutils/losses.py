@@ -96,12 +96,17 @@ def _unit(guide: Tensor) -> Tensor:
 
 def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """The sum over positions, (T∘F)(T∘F)ᵀ."""
-    if guide is not None and guide.shape[-2:] != features.shape[-2:]:
+    if guide is None:
+        return _SelfProduct.apply(features.flatten(2))
+    if guide.shape[-2:] != features.shape[-2:]:
         raise ValueError(
             f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
             "layer's size with nstutils.guidance.propagate"
         )
-    return _SelfProduct.apply((features if guide is None else features * guide.to(features.dtype)).flatten(2))
+    # a guide up to 1, so that a hard mask is exact in bfloat16 too; its scale comes back in float32
+    top = guide.amax((-2, -1), keepdim=True).clamp(min=1e-30)
+    product = _SelfProduct.apply((features * (guide / top).to(features.dtype)).flatten(2))
+    return product * top.reshape(-1, 1, 1).square()
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +204,7 @@ class Mixture:
     """A weighted sum of losses under one name: several styles, each in its own region."""
 
     losses: tuple[StyleLoss, ...]
-    weights: tuple[float, ...]
+    weights: tuple[float | Tensor, ...]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -241,18 +246,33 @@ def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
     return batch
 
 
-def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss:
+def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
     """One content or style loss for a batch, with all layers of its parts: weight 0 for a picture that has not asked for it."""
+    kinds = {(type(loss), bool(getattr(loss, "guides", None)), len(getattr(loss, "losses", ()))) for loss in losses}
     kind = type(losses[0])
-    if kind not in (ContentLoss, StyleLoss) or any(type(loss) is not kind or getattr(loss, "guides", None) for loss in losses):
-        raise ValueError("only content losses, or style losses without guides, can share a batch; minimise these one by one")
-    targets, weights = {}, []
-    for layer in dict.fromkeys(layer for loss in losses for layer in loss.layers):
-        given = [loss.targets[layer] for loss in losses if layer in loss.layers]
-        wanted = [loss.targets.get(layer, given[0]) for loss in losses]
-        targets[layer] = given[0] if all(target is given[0] for target in given) else torch.cat(wanted)
-        weights.append(_each([_weight(loss, layer) for loss in losses], given[0].device))
-    return kind(targets, weights)
+    if len(kinds) > 1 or kind not in (ContentLoss, StyleLoss, Mixture):
+        raise ValueError("only losses of one kind, and with as many regions, can share a batch; minimise these one by one")
+    if kind is Mixture:
+        regions = range(len(losses[0].losses))
+        shares = tuple(_each([loss.weights[k] for loss in losses], _device(losses[0].losses[0])) for k in regions)
+        return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)  # type: ignore[misc]
+    layers = tuple(dict.fromkeys(layer for loss in losses for layer in loss.layers))
+    weights = [_each([_weight(loss, layer) for loss in losses], _device(losses[0])) for layer in layers]
+    targets = {layer: _for_each([loss.targets for loss in losses], layer) for layer in layers}
+    if not getattr(losses[0], "guides", None):
+        return kind(targets, weights)
+    return StyleLoss(targets, weights, {layer: _for_each([loss.guides for loss in losses], layer) for layer in layers})
+
+
+def _for_each(tables: Sequence[Activations], layer: str) -> Tensor:
+    """The tensors of a layer as one batch, a stand-in for a picture that has none; a single one where all share it."""
+    given = [table[layer] for table in tables if layer in table]
+    return given[0] if all(one is given[0] for one in given) else torch.cat([table.get(layer, given[0]) for table in tables])
+
+
+def _device(loss: ContentLoss | StyleLoss) -> torch.device:
+    """Where the targets of a loss lie."""
+    return next(iter(loss.targets.values())).device
 
 
 def _weight(loss: ContentLoss | StyleLoss, layer: str) -> float | Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nstutils.guidance import MODES, Mask
 from nstutils.optimise import METHODS
 from nstutils.settings import BACKBONES, PRESETS
 
@@ -46,8 +47,14 @@ class Options:
     )
     layer_weights: Any = option(None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", metavar="W,...")
     style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
-    content_guide: Sequence[str] | None = option(None, "mask of the region for a style (repeat, one a style)", metavar="MASK")
-    style_guide: Sequence[str] | None = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    content_guide: Sequence[Mask] | None = option(None, "mask of the region for a style (repeat, one a style)", metavar="MASK")
+    style_guide: Sequence[Mask] | None = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    guide_mode: str = option(
+        "simple",
+        "how a mask reaches a layer: simple (averaged over a position's own pixels), inside (the same, eroded by a position) "
+        "or field (averaged over all that a position sees)",
+        choices=tuple(MODES),
+    )
     tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
     keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))
 
@@ -69,6 +76,9 @@ class Options:
             raise ValueError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1; give another")
+        for name in ("content_guide", "style_guide"):
+            if getattr(self, name) is not None and not isinstance(getattr(self, name), list | tuple):
+                raise ValueError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
         for item in fields(self):
             choices, value = item.metadata.get("choices"), getattr(self, item.name)
             if choices and value is not None and value not in choices:

@@ -72,6 +72,7 @@ class Problem:
     scales: tuple[Targets, ...]  # coarse to fine
     settings: dict[str, Any]  # all that decides how the picture looks
     tile: int | None  # pixels on the side of a tile, None where the whole picture fits into memory
+    regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
 
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
@@ -167,8 +168,9 @@ def prepare(content: Picture, style: Picture | Sequence[Picture], options: Optio
     wanted = sizes(options, exact, picture, styles)
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
     tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
-    scales = tuple(_targets(exact, options, picture, styles, masks, size, tile) for size in wanted)
-    return Problem(options, net, exact, photograph, picture, styles, scales, run.settings, tile)
+    modes = {size: _mode(options, exact, masks, size, size == wanted[-1]) for size in wanted}
+    scales = tuple(_targets(exact, options, picture, styles, masks, size, tile, modes[size]) for size in wanted)
+    return Problem(options, net, exact, photograph, picture, styles, scales, run.settings, tile, _regions(masks, modes))
 
 
 def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
@@ -238,10 +240,13 @@ Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
     """The masks of the content and of the styles, one a style each; none at all without guidance."""
     given = {"content_guide": options.content_guide or (), "style_guide": options.style_guide or ()}
-    for name, paths in given.items():
-        if paths and len(paths) != len(styles):
+    for name, masks in given.items():
+        if masks and len(masks) != len(styles):
+            found = [guidance.read_mask(mask) for mask in masks]
+            counts = ", ".join(f"{int((mask > 0.5).sum())} of {mask.numel()}" for mask in found)
             raise ValueError(
-                f"{name} gives {len(paths)} masks for {len(styles)} styles; give one for each style, in their order"
+                f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles; give one for each style, in "
+                "their order"
             )
     if given["style_guide"] and not given["content_guide"]:
         raise ValueError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
@@ -249,6 +254,23 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
     if given["style_guide"]:
         return contents, tuple(guidance.load_mask(path, a) for path, a in zip(given["style_guide"], styles, strict=True))
     return contents, tuple(torch.ones_like(a[:, :1]) for a in styles) if contents else ()
+
+
+def _mode(options: Options, net: FeatureExtractor, masks: Masks, size: tuple[int, int], last: bool) -> str:
+    """How masks are propagated at a scale: as asked for, but 'simple' where a scale before the last leaves a guide empty."""
+    if last:
+        return options.guide_mode
+    scaled = [F.adaptive_avg_pool2d(mask, images.fitted(mask, max(size))) for mask in (*masks[0], *masks[1])]
+    fine = all(guidance.reaches(mask, net, options.style_layers or (), options.guide_mode) for mask in scaled)
+    return options.guide_mode if fine else "simple"
+
+
+def _regions(masks: Masks, modes: Mapping[tuple[int, int], str]) -> dict[str, Any] | None:
+    """What the card tells: pixels of the photograph's regions and of each style's part ([inside, in all]), mode by size."""
+    if not masks[0]:
+        return None
+    taken = [[guidance.coverage([mask])["regions"][0], mask.numel()] for mask in masks[1]]
+    return guidance.coverage(masks[0]) | {"taken": taken, "modes": {str(max(size)): mode for size, mode in modes.items()}}
 
 
 @torch.no_grad()
@@ -260,6 +282,7 @@ def _targets(
     masks: Masks,
     size: tuple[int, int],
     tile: int | None,
+    mode: str,
 ) -> Targets:
     """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
     content_layers, style_layers = o.content_layers or (), o.style_layers or ()
@@ -267,17 +290,28 @@ def _targets(
     fitted = [images.resize(a, max(size)) for a in styles]
     wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
     if masks[0]:
-        losses = []
-        for a, inside, taken in zip(fitted, *masks, strict=True):
-            guides = guidance.propagate(F.adaptive_avg_pool2d(inside, size), net, style_layers)
-            parts = guidance.propagate(F.adaptive_avg_pool2d(taken, (a.shape[-2], a.shape[-1])), net, style_layers)
-            losses.append(StyleLoss(tiles.grams(net, a, style_layers, tile, parts), guides=guides))
+        losses = [_guided(net, style_layers, a, (m, n), size, tile, mode) for a, m, n in zip(fitted, *masks, strict=True)]
     else:
         grams = [tiles.grams(net, a, style_layers, tile) for a in fitted]
         share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
         losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
     artworks = [images.cover(a, size) for a in styles]
     return Targets(size, wanted, tuple(losses), *_errors(net, wanted, losses, p, artworks, tile), o.raw_loss)
+
+
+def _guided(
+    net: FeatureExtractor,
+    layers: Sequence[str],
+    artwork: Tensor,
+    masks: tuple[Tensor, Tensor],
+    size: tuple[int, int],
+    tile: int | None,
+    mode: str,
+) -> StyleLoss:
+    """The style loss of a region of the photograph, with a part of an artwork as its target; `masks` are those of both."""
+    fitted = zip(masks, (size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
+    there, taken = (guidance.propagate(F.adaptive_avg_pool2d(mask, shape), net, layers, mode) for mask, shape in fitted)
+    return StyleLoss(tiles.grams(net, artwork, layers, tile, taken), guides=there)
 
 
 def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:

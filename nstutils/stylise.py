@@ -125,7 +125,10 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
 
 
 def _announce(problem: Problem) -> None:
-    """Say before a long run how long it will take and how much memory."""
+    """Say where masks leave a gap or overlap, and before a long run how long it will take and how much memory."""
+    for name, means in (("gap", "belong to no region and take no style"), ("overlap", "take more than one style")):
+        if problem.regions and problem.regions[name]:
+            tqdm.write(f"masks: {problem.regions[name]} of {problem.regions['pixels']} pixels {means}", file=sys.stderr)
     o, stages = problem.options, problem.stages()
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
     if problem.tile or preflight.work(problem.net, layers, stages) > LONG:
@@ -147,7 +150,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
         "versions": results.versions(),
         "threads": torch.get_num_threads(),
         "tile": problem.tile,
-    }
+    } | ({"regions": problem.regions} if problem.regions else {})
 
 
 def head(problem: Problem, setup: float) -> dict[str, Any]:

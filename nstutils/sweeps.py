@@ -36,7 +36,8 @@ from nstutils.weights import backbone
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 OWN = ("alpha", "beta", "tv", "content_layers", "style_layers", "layer_weights", "seed", "init", "raw_loss", "preset")
-SHAPE = ("content", "style", "style_weights", "keep_colour", "size", "scales")  # and these a batch need not share either
+GUIDES = ("content_guide", "style_guide", "guide_mode")
+SHAPE = ("content", "style", "style_weights", "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -159,8 +160,11 @@ def _alike(run: Accepted) -> tuple[str, int]:
     o, wanted = run.options, run.sizes()
     net, layers = converted(run.exact, run.dtype), (*(o.content_layers or ()), *(o.style_layers or ()))
     one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
-    apart = o.method == "lbfgs" or o.tile or o.content_guide or isinstance(o.layer_weights, Mapping)
+    apart = o.method == "lbfgs" or o.tile or isinstance(o.layer_weights, Mapping)
     common: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
+    common |= {"regions": len(run.styles) if o.content_guide else 0}
+    if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers
+        common |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
         common |= {"layers": sorted(set(layers))}
     return _sha256(run.settings if apart else common), one - none

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils import claims, cli, experiments, figure, figures, images, load, recipes, trials
+from nstutils import claims, cli, experiments, fast, figure, figures, images, load, recipes, trials
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor, vgg
 from nstutils.claims import LAYERS, RATIOS, ROW, Case, Plan, cell
 from nstutils.experiments import ROWS, Record, find
@@ -25,7 +25,8 @@ from nstutils.results import Result
 IDS = [
     "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction", "gradients",
     "gallery", "tradeoff-grid", "ratio-row", "content-layer", "style-layer", "initialisation", "seeds", "failing-start", "tv",
-    "layer-weights", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers", "photoreal", "dark-restoration",
+    "layer-weights", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers", "guided-gram", "fast-transfer",
+    "photoreal", "dark-restoration",
 ]  # fmt: skip
 FIELDS = ["id", "claim", "measure", "holds", "numbers", "preset", "backbone", "seconds"]
 SURE = ["vgg-table", "convolution", "pooling", "gradients"]  # claims that need no pictures
@@ -215,6 +216,15 @@ GOOD: dict[str, dict[str, float]] = {
     "squeezenet": {"content left": 0.3, "style left": 0.1},
     "upes-recipe": {"off the formula": 1e-6, "last / first printed": 0.6},
     "optimisers": {"adam, at the end": 1.1, "adam, at equal time": 0.8, "sgd, at the end": 3},
+    "guided-gram": {
+        "uncontrolled, ground to ground": 0.5,
+        "uncontrolled, sky to sky": 0.9,
+        "uncontrolled, sky to ground": 0.6,
+        "controlled, ground to ground": 0.4,
+        "controlled, sky to sky": 0.4,
+        "controlled, sky to ground": 0.8,
+    },
+    "fast-transfer": {"seconds, run / one pass": 100, "total, one pass / run": 2},
     "photoreal": {"edges": 0.5, "noise": 0.1},
     "dark-restoration": {"edges": 0.5, "colours to the bright one": 0.3, "colours to the dark one": 0.9},
 }
@@ -260,6 +270,16 @@ BAD: dict[str, dict[str, dict[str, float]]] = {
     "squeezenet": {name: {name: 0.31} for name in GOOD["squeezenet"]},
     "upes-recipe": {"U's formula": {"off the formula": 1e-3}, "the printed loss falls": {"last / first printed": 1}},
     "optimisers": {f"Adam {when}": {f"adam, {when}": 1.2} for when in ("at the end", "at equal time")},
+    "guided-gram": {
+        "ground nearer to its style": {"controlled, ground to ground": 0.5},
+        "sky nearer to its style": {"controlled, sky to sky": 0.9},
+        "uncontrolled: ground in the sky": {"uncontrolled, sky to ground": 0.9},
+        "controlled: no ground in the sky": {"controlled, sky to ground": 0.4},
+    },
+    "fast-transfer": {
+        "at least 100 times as fast": {"seconds, run / one pass": 99},
+        "at most twice the run's total": {"total, one pass / run": 2.1},
+    },
     "photoreal": {"satisfactory": {"edges": 0.4}, "the start is left": {"noise": 0.05}},
     "dark-restoration": {"shape kept": {"edges": 0.4}, "colours of the bright one": {"colours to the dark one": 0.2}},
 }
@@ -387,6 +407,14 @@ def timed(adam: float, late: float) -> Case:
     return found
 
 
+def passed(seconds: float, total: float) -> Case:
+    """One pass of so many seconds and such a total, against a run of 20 s with a total of 1; 9 is the photograph's."""
+    found = case({}, {"one pass": {"total": total}, "passing": {}, "the run": {"total": 1.0}})
+    for label, more in (("one pass", {"photograph": 9.0}), ("passing", {"step": 5, "seconds": 3.0}), ("the run", {})):
+        found.results[label].history.update({"seconds": seconds if label == "one pass" else 20.0} | more)
+    return found
+
+
 def on_the_way(early: float) -> Case:
     """So much of the photograph after 100 of 200 steps."""
     shares = {"00001": 0.0, "00100": early, "00200": 0.9}
@@ -410,6 +438,17 @@ def weighted(first: float, last: float) -> Case:
     """Pictures of a schedule: noise of other strengths in the artwork."""
     a = images.resize(load("swirls"), SIZE)
     return two("changed constant", mixed(grain(), a, first), mixed(grain(), a, last))
+
+
+def patched(ground: str, sky: str) -> Case:
+    """The town with these textures for ground and sky; uncontrolled it is the ground of style I everywhere."""
+    a, b = load("swirls", 64), load("dots", 64)
+    textures = {
+        "swirls": a[..., 38:48, 10:50].repeat(1, 1, 5, 2)[..., :48, :64],
+        "dots": b[..., :12, :28].repeat(1, 1, 4, 3)[..., :64],
+    }
+    mask = images.resize(load("mask_town_sky"), SIZE).round()
+    return case({"uncontrolled": textures["swirls"], "controlled": textures[sky] * mask + textures[ground] * (1 - mask)})
 
 
 CASES: dict[str, tuple[Callable[[], Case], Callable[[], Case]]] = {  # a case that holds and one that fails
@@ -449,6 +488,8 @@ CASES: dict[str, tuple[Callable[[], Case], Callable[[], Case]]] = {  # a case th
     "evolution": (lambda: on_the_way(0.6), lambda: on_the_way(0.1)),
     "upes-recipe": (lambda: printed(3_145_412.75, 2_023_719.125, 1e-6), lambda: printed(1, 2, 1e-6)),
     "optimisers": (lambda: timed(1.05, 1.0), lambda: timed(1.05, 1.2)),
+    "guided-gram": (lambda: patched("swirls", "dots"), lambda: patched("dots", "swirls")),
+    "fast-transfer": (lambda: passed(0.1, 1.9), lambda: passed(0.1, 2.1)),
     "photoreal": (
         lambda: case({"run": mixed(photograph(), images.noise(SIZE, 0), 0.85)}), lambda: case({"run": photograph()}),
     ),
@@ -548,6 +589,51 @@ def test_a_search_tries_six_starts_and_the_adversarial_one_is_worse_than_noise()
     assert runs["black"]["seed"] == 0
     assert runs["adversarial"]["seed"] == 1
     assert torch.allclose(load(runs["negative"]["init"]) + photograph(), torch.ones(1), atol=0.01)
+
+
+def test_the_ground_takes_style_1_and_the_sky_style_2() -> None:
+    plan = Plan("quick", "classroom", 64, 10, Path("runs"))
+    for content, style in find("guided-gram").pairs:
+        alone, both = trials.controlled(plan, content, style, 0).values()
+        second = claims.OTHER[style]
+        assert "style" not in alone
+        assert "content_guide" not in alone
+        assert both["style"] == (style, second)
+        assert both["content_guide"] == [f"mask_{content}_ground", f"mask_{content}_sky"]
+        assert both["style_guide"] == [f"mask_{style}_ground", f"mask_{second}_sky"]
+        assert both["alpha"] / both["beta"] == alone["alpha"] / alone["beta"]
+
+
+def test_a_mask_is_set_into_the_lower_left_corner() -> None:
+    picture, mask = torch.full((1, 3, 20, 30), 0.2), torch.ones(1, 1, 40, 60)
+    seen = figures.inset(picture, mask, 0.5)
+    assert (seen[..., :10, :] == 0.2).all()
+    assert (seen[..., 15:] == 0.2).all()
+    assert (seen[..., 11:19, 1:14] > 0.999).all()
+    assert (seen[..., 19, :15] == 0.5).all()
+    assert (picture == 0.2).all()
+
+
+def test_one_pass_and_the_run_are_judged_by_the_same_terms(tmp_path: Path) -> None:
+    plan = Plan("smoke", "classroom", 128, 20, tmp_path)
+    made = trials.one_pass(plan, "town", "swirls", 0, False)
+    one, passing, run = (made[label].history for label in ("one pass", "passing", "the run"))
+    weight = run["kappa"] * one["final"]["content"]
+    assert one["final"]["total"] == pytest.approx(weight + 5e3 * one["final"]["style"] + 0.05 * one["final"]["tv"], rel=1e-4)
+    later = [row for row in run["steps"] if row["size"] == 128 and row["total"] < one["final"]["total"]]
+    assert passing["step"] == (later[0]["step"] if later else 21)
+    assert passing["seconds"] == (later[0]["seconds"] if later else run["seconds"])
+    assert 0 < one["seconds"] < run["seconds"]
+    assert torch.allclose(made["one pass"].image, fast.apply(fast.load(), load("town", 128), "swirls"), atol=0.01)
+    again = trials.one_pass(plan, "town", "swirls", 0, False)
+    assert again["one pass"].history == one
+    assert again["the run"].history["final"] == run["final"]
+
+
+def test_the_fast_network_is_shown_what_it_was_not_trained_on_in_its_own_styles() -> None:
+    assert {style for _, style in trials.PAINTED} <= set(fast.load().styles)
+    assert fast.facts()["settings"]["photographs"]["name"] != "scikit-image"
+    assert fast.facts()["backbone"] == find("fast-transfer").only
 
 
 def test_document_as_row_takes_squeezenet() -> None:

@@ -1,4 +1,4 @@
-"""Masks and guides: sizes, strengths, and what 'inside' may not touch."""
+"""Masks and guides: sizes, strengths, the three modes, and what is done with masks that do not fit."""
 
 from pathlib import Path
 
@@ -7,9 +7,11 @@ import torch
 from conftest import Counting
 from torch import Tensor
 
+from nstutils import gram
 from nstutils.backbones import FeatureExtractor, geometry, squeezenet, vgg
-from nstutils.guidance import MODES, coverage, load_mask, propagate
-from nstutils.images import save
+from nstutils.guidance import MODES, coverage, load_mask, propagate, reaches
+from nstutils.images import noise, save
+from nstutils.losses import StyleLoss
 
 LAYERS = {
     "vgg": ("relu1_1", "relu1_2", "pool1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -68,33 +70,88 @@ def test_the_inside_guide_touches_no_position_with_a_pixel_outside_the_region(si
             assert (guide > 0).any()
 
 
-def test_the_inside_guide_is_cut_by_a_quarter_of_the_receptive_field_at_the_region_s_edge_only() -> None:
+def test_the_modes_differ_at_the_region_s_edge_only() -> None:
     mask = region(64, 160, columns=slice(0, 80))
     row = next(row for row in geometry(NETS["vgg"]) if row.name == "relu3_1")
-    simple, inside = (propagate(mask, NETS["vgg"], ["relu3_1"], mode)["relu3_1"][0, 0] for mode in MODES)
-    assert (simple.sum(0) > 0).nonzero().max().item() == 80 // row.stride - 1
-    assert (inside.sum(0) > 0).nonzero().max().item() == (80 - row.receptive_field // 4 - 1) // row.stride
-    assert (inside[:, 0] > 0).all(), "the picture's border is no edge of the region"
+    simple, inside, field = (guide[0, 0, 8] / guide.max() for guide in (MODES[mode](mask, row) for mode in MODES))
+    edge, reach = 80 // row.stride, (row.receptive_field - row.stride) // 2  # a position sees so far beyond its own pixels
+    assert simple.tolist() == [1.0] * edge + [0.0] * edge
+    assert inside.tolist() == [1.0] * (edge - 1) + [0.0] * (edge + 1), "eroded by one position, but not at the picture's border"
+    whole, nothing = (80 - reach) // row.stride, -(-(80 + reach) // row.stride)
+    assert field[:whole].tolist() == pytest.approx([1.0] * whole)
+    assert field[nothing:].tolist() == [0.0] * (2 * edge - nothing)
+    falls = field[whole - 1 : nothing + 1]
+    assert len(falls) > 5
+    assert (falls.diff() < 0).all()
 
 
-@pytest.mark.parametrize(
-    ("mode", "mask"), [("inside", region(64, 96, slice(0, 9), slice(10, 20))), ("simple", torch.zeros(1, 1, 64, 96))]
-)
+def test_the_field_guide_goes_through_the_layers_as_averages(toy: Counting) -> None:
+    mask = torch.rand(6, 8, generator=torch.Generator().manual_seed(0))
+    pixels = {(i, j): mask[max(0, i - 1) : i + 2, max(0, j - 1) : j + 2].mean() for i in range(6) for j in range(8)}
+    blurred = torch.tensor([[pixels[i, j] for j in range(8)] for i in range(6)])
+    wanted = blurred.view(3, 2, 4, 2).mean((1, 3))
+    found = propagate(mask[None, None], toy, ["relu1_1", "pool1"], "field")
+    torch.testing.assert_close(found["relu1_1"][0, 0], blurred / blurred.norm())
+    torch.testing.assert_close(found["pool1"][0, 0], wanted / wanted.norm())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["vgg", "squeezenet"])
+def test_a_mask_of_everything_gives_the_plain_gram_matrix_at_every_layer(kind: str, mode: str) -> None:
+    net, x = NETS[kind], noise((75, 90), 1)
+    layers = [layer for layer in net.layers if layer != "pool5"]
+    found, guides = net(x, layers), propagate(torch.ones(1, 1, 75, 90), net, layers, mode)
+    for layer in layers:
+        plain = gram(found[layer])
+        assert (gram(found[layer], guides[layer]) - plain).abs().max() <= 1e-5 * plain.abs().max()
+    targets = {layer: gram(f.flip(1)) for layer, f in found.items()}
+    one, other = StyleLoss(targets)(x, found), StyleLoss(targets, guides=guides)(x, found)
+    assert other.item() == pytest.approx(one.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_strength_of_a_style_does_not_depend_on_the_area_of_its_mask(mode: str) -> None:
+    net, texture = NETS["vgg"], noise((16, 16), 3).repeat(1, 1, 8, 16)  # the same everywhere
+    layers = ["relu1_1", "relu2_1", "relu3_1"]
+    found, target = net(texture, layers), {layer: torch.zeros(1, 2, 2) for layer in layers}
+    values, means = [], []
+    for width in (32, 64, 192):
+        mask = region(128, 256, columns=slice(32, 32 + width))
+        guides = propagate(mask, net, layers, mode)
+        values.append(StyleLoss(target, guides=guides)(texture, found).item())
+        means.append(mask.mean().item())
+    assert max(values) / min(values) < 1.05
+    assert max(means) / min(means) == 6, "without ΣT² = 1 the loss would differ by the square of this"
+
+
+def test_a_hard_mask_cuts_features_of_16_bits_without_rounding_them() -> None:
+    features = torch.rand((1, 5, 12, 37), generator=torch.Generator().manual_seed(0)).bfloat16()
+    found = gram(features, region(12, 37, columns=slice(0, 23))[0, 0])
+    torch.testing.assert_close(found, gram(features[..., :23].float()), rtol=1e-5, atol=0)
+
+
+SMALL = region(64, 96, slice(0, 9), slice(10, 20))
+
+
+@pytest.mark.parametrize(("mode", "mask"), [("inside", SMALL), *((mode, torch.zeros(1, 1, 64, 96)) for mode in MODES)])
 def test_a_mask_that_is_empty_at_a_deep_layer_is_refused_with_its_pixel_counts(mode: str, mask: Tensor) -> None:
     pixels = int(mask.sum())
     words = (
-        f"empty at layer relu5_1: its region has {pixels} of 6144 pixels; draw a larger region, leave this layer out, or use"
+        rf"empty at layer relu5_1: its region has {pixels} of 6144 pixels \(96 x 64\), too few for mode '{mode}'; draw a larger"
     )
     with pytest.raises(ValueError, match=words):
         propagate(mask, NETS["vgg"], ["relu5_1"], mode)
+    assert not reaches(mask, NETS["vgg"], ["relu1_1", "relu5_1"], mode)
     if pixels:
+        assert reaches(mask, NETS["vgg"], ["relu1_1", "relu2_1"], mode)
         assert (propagate(mask, NETS["vgg"], ["relu1_1", "relu2_1"], mode)["relu2_1"] > 0).any()
+        assert reaches(mask, NETS["vgg"], ["relu5_1"], "simple")
 
 
 @pytest.mark.parametrize(
     ("layers", "mode", "size", "words"),
     [
-        (["relu1_1"], "soft", (64, 64), "mode 'soft' is not known; choose from simple, inside"),
+        (["relu1_1"], "soft", (64, 64), "mode 'soft' is not known; choose from simple, inside, field"),
         (["relu7_1"], "simple", (64, 64), "vgg has no layer relu7_1; choose from"),
         (["relu7_1"], "inside", (64, 64), "vgg has no layer relu7_1; choose from"),
         (["relu5_1"], "simple", (64, 12), "a picture of 12 x 64 is too small for relu5_1, which needs at least 16 pixels"),
@@ -118,13 +175,34 @@ def test_a_mask_file_is_brought_to_its_picture_s_size_in_shades_of_grey(tmp_path
 
 def test_a_mask_of_another_shape_or_all_black_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = save(torch.ones(1, 3, 20, 30), tmp_path / "mask.png")
-    with pytest.raises(ValueError, match="is 30 x 20, its picture 20 x 30; give a mask of the picture's shape"):
+    with pytest.raises(ValueError, match="is 30 x 20 pixels, its picture 20 x 30; give a mask of the picture's shape"):
         load_mask(path, torch.zeros(1, 3, 30, 20))
     black = save(torch.zeros(1, 3, 20, 30), tmp_path / "black.png")
     with pytest.raises(ValueError, match=r"black everywhere \(0 of 600 pixels\); paint its region white"):
         load_mask(black, torch.zeros(1, 3, 20, 30))
 
 
-def test_coverage_counts_the_pixels_of_no_region_and_of_several() -> None:
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (torch.ones(20, 30), r"1 x 1 x height x width, this one is \(20, 30\); reshape it"),
+        (torch.ones(1, 3, 20, 30), r"1 x 1 x height x width, this one is \(1, 3, 20, 30\); reshape it"),
+        (torch.full((1, 1, 20, 30), 255.0), "outside \\[0, 1\\]; scale it"),
+        (torch.full((1, 1, 20, 30), torch.nan), "outside \\[0, 1\\]; scale it"),
+        (torch.ones(1, 1, 30, 20), "the mask is 20 x 30 pixels, its picture 30 x 20"),
+        (torch.zeros(1, 1, 20, 30), r"black everywhere \(0 of 600 pixels\)"),
+    ],
+)
+def test_a_mask_that_is_a_tensor_is_looked_at_too(mask: Tensor, words: str) -> None:
+    picture = torch.zeros(1, 3, 20, 30)
+    with pytest.raises(ValueError, match=words):
+        load_mask(mask, picture)
+    half = region(10, 15, columns=slice(0, 5))
+    assert torch.equal(load_mask(half, picture), region(20, 30, columns=slice(0, 10)))
+
+
+def test_coverage_counts_the_pixels_of_every_region_of_no_region_and_of_several() -> None:
     masks = [region(4, 10, columns=slice(0, 5)), region(4, 10, columns=slice(4, 8))]
-    assert coverage(masks) == {"gap": 8, "overlap": 4, "pixels": 40}
+    assert coverage(masks) == {"regions": [20, 16], "gap": 8, "overlap": 4, "pixels": 40}
+    soft = torch.linspace(0, 1, 10).expand(1, 1, 4, 10)
+    assert coverage([soft, 1 - soft]) == {"regions": [20, 20], "gap": 0, "overlap": 0, "pixels": 40}

@@ -21,6 +21,7 @@ STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WIDEST, LONGEST = 88, 25  # characters of a line of code, lines of a cell: JupyterLab does not wrap them
 PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.plots as plots, torch\n"
 MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
+    "guides of any energy": ("07_guided_gram", "L._unit = lambda guide: guide"),
     "Gram not divided by its positions": (
         "03_style_reconstruction",
         "whole = L.gram\nL.gram = nstutils.gram = lambda f, guide=None: whole(f, guide) * f[0, 0].numel()",

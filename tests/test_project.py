@@ -17,9 +17,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nstutils import cli, devices, doctor
+from nstutils.experiments import ROWS
 from nstutils.settings import BACKBONES
 
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "nstutils").glob("*.py"))}
 CHECKS = sorted((ROOT / "nstutils" / "check").glob("*.py"))
 MODULES |= {f"check.{path.stem}": ast.parse(path.read_text(encoding="utf-8")) for path in CHECKS}
@@ -48,7 +50,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "fast_training": "backbones devices fast images losses optimise options problem results settings tiles weights",
     "claims": "backbones guidance images losses measures options problem results weights",
     "figures": "backbones claims images measures plots weights",
-    "trials": "backbones claims devices images losses optimise options problem recipes results stylise sweeps weights",
+    "trials": "backbones claims devices fast images losses optimise options problem recipes results stylise sweeps weights",
     "experiments": "claims figures images results settings sweeps trials",
 }
 
@@ -139,6 +141,14 @@ def test_no_file_in_git_is_larger_than_eight_megabytes() -> None:
     files = [path for path in tracked() if path.is_file()]
     assert len(files) > 20
     assert {path.name: path.stat().st_size for path in files if path.stat().st_size > 8 * 2**20} == {}
+
+
+def test_every_picture_of_the_gallery_stands_above_the_command_that_makes_it() -> None:
+    shown = re.findall(r"!\[[^\]]+\]\((data/gallery/([\w-]+)\.jpg)\)\n\n.+\n\n```\nnstutils figure ([\w-]+)\n```", README)
+    assert len(shown) == README.count("data/gallery/") >= 4
+    assert [name for _, name, command in shown if name != command] == []
+    assert {row.id for row in ROWS} >= {name for _, name, _ in shown}
+    assert sum((ROOT / file).stat().st_size for file, _, _ in shown) < 1.5e6
 
 
 def test_the_links_of_the_readme_lead_somewhere() -> None:

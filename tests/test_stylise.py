@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, backbone, cli, images, load, save, stylise
+from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
 from nstutils.backbones import vgg
 from nstutils.optimise import coarse_to_fine
 from nstutils.options import Options
@@ -168,6 +168,7 @@ CARDS: dict[str, dict[str, Any]] = {
     "a start from a file": {"init": "start.png", "method": "sgd", "pool": "max"},
     "two styles": {"styles": 2, "style_weights": [1, 3], "raw_loss": True},
     "guides": {"styles": 2, "content_guide": ["left.png", "right.png"], "style_guide": ["square.png", "left.png"]},
+    "guides by field": {"styles": 2, "content_guide": ["left.png", "right.png"], "guide_mode": "field"},
     "colours": {"keep_colour": "luminance", "method": "lbfgs"},
     "bfloat16": {"dtype": "bfloat16", "init": "stripes"},
 }
@@ -301,6 +302,130 @@ def test_guides_on_the_command_line_put_each_style_in_its_region(
     assert (left - right if first == "left" else right - left) > 0.5
     card = written(tmp_path / "out.png.run.json")
     assert [mask["name"] for mask in card["settings"]["content_guide"]] == [f"{first}.png", f"{second}.png"]
+    assert card["settings"]["guide_mode"] == "simple"
+    assert card["regions"] == {
+        "regions": [768, 768], "gap": 0, "overlap": 0, "pixels": 1536, "taken": [[1600, 1600], [1600, 1600]],
+        "modes": {"32": "simple"},
+    }  # fmt: skip
+
+
+HALVES: dict[str, Any] = {"content_guide": ["left.png", "right.png"]}
+GUIDED: list[dict[str, Any]] = [
+    HALVES,
+    HALVES | {"guide_mode": "field", "style_weights": [1, 3], "seed": 2},
+    {"content_guide": ["right.png", "soft.png"], "style_guide": ["square.png", "left.png"], "guide_mode": "inside"},
+    HALVES | {"style_layers": ["relu1_1"], "alpha": 0.1},
+]
+
+
+def guided(place: Path) -> dict[str, Any]:
+    """The masks of `masks`, and a soft one from black on the left to white on the right; options of a guided run."""
+    masks(place)
+    save(torch.linspace(0, 1, 48).expand(1, 3, 32, 48), place / "soft.png")
+    return QUICK | {"size": 64, "scales": "48,64", "method": "adam"}
+
+
+def test_guided_runs_share_a_batch_and_give_what_each_gives_by_itself(pictures: tuple[str, str], tmp_path: Path) -> None:
+    common = guided(tmp_path)
+    found = sweep(pictures[0], pictures[::-1], [*GUIDED, {"seed": 1}], progress=False, **common)
+    assert [result.card.get("batch") for result in found] == [3, 3, None, 3, None], "not without guides, not inside"
+    by_layers = [GUIDED[2] | {"style_layers": [layer]} for layer in ("relu1_1", "relu2_1")]
+    inside = sweep(pictures[0], pictures[::-1], by_layers, progress=False, **common)
+    assert [result.card.get("batch") for result in inside] == [None, None], "which guide is empty depends on the layers"
+    assert "regions" not in found[4].card
+    for given, result in zip(GUIDED, found, strict=False):
+        single = stylise(pictures[0], pictures[::-1], **common | given)
+        assert (result.image - single.image).abs().max() < 0.01
+        assert result.card["regions"] == single.card["regions"]
+        assert result.card["settings"] == json.loads(json.dumps(single.card["settings"]))
+        for one, other in zip(result.history["steps"], single.history["steps"], strict=True):
+            assert one["style"] == pytest.approx(other["style"], rel=2e-3)
+    assert (found[0].image - found[2].image).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("given", GUIDED[1:3], ids=["field", "inside"])
+def test_a_guided_picture_made_in_tiles_is_the_picture_made_whole(
+    given: dict[str, Any], pictures: tuple[str, str], tmp_path: Path
+) -> None:
+    common = guided(tmp_path) | {"size": 160, "scales": "80,160"}
+    whole, tiled = (stylise(pictures[0], pictures[::-1], tile=tile, **common | given) for tile in (None, 64))
+    assert tiled.card["tile"] == 64
+    assert (whole.image - tiled.image).abs().mean() < 1e-5  # one pixel whose gradient is nearly 0 may take a step of its own
+    for one, other in zip(whole.history["steps"], tiled.history["steps"], strict=True):
+        assert other["style"] == pytest.approx(one["style"], rel=1e-4)
+
+
+def test_an_empty_guide_is_simple_on_the_way_and_an_error_at_the_end(pictures: tuple[str, str], tmp_path: Path) -> None:
+    corner = torch.zeros(1, 3, 32, 48)
+    corner[..., :10, :10] = 1
+    save(corner, tmp_path / "corner.png")
+    save(1 - corner, tmp_path / "rest.png")
+    options = QUICK | {"steps": 3, "scales": "auto", "content_guide": ["corner.png", "rest.png"], "style_layers": ["relu5_1"]}
+
+    def modes(size: int, mode: str, **given: Any) -> dict[str, str]:
+        card = stylise(pictures[0], pictures, **options | {"size": size, "guide_mode": mode} | given).card
+        return dict(card["regions"]["modes"])
+
+    assert modes(256, "simple") == {"64": "simple", "128": "simple", "256": "simple"}
+    assert modes(256, "field") == {"64": "field", "128": "field", "256": "field"}
+    assert modes(256, "inside") == {"64": "simple", "128": "inside", "256": "inside"}
+    assert modes(256, "inside", scales="64,256") == {"64": "simple", "256": "inside"}
+    words = r"empty at layer relu5_1: its region has \d+ of 2752 pixels \(64 x 43\), too few for mode 'inside'"
+    with pytest.raises(ValueError, match=words):
+        modes(64, "inside")
+
+
+@pytest.mark.parametrize(("weights", "first", "second"), [([1, 0], True, False), ([0, 2], False, True)])
+def test_the_weight_of_a_style_is_that_of_its_region(
+    weights: list[float], first: bool, second: bool, pictures: tuple[str, str], tmp_path: Path
+) -> None:
+    masks(tmp_path)
+    options = QUICK | {"scales": "1", "steps": 1, "alpha": 0, "init": "content", "style_layers": ["relu1_1"]}
+    options |= {"method": "adam", "lr": 0.1}
+    made = stylise(pictures[0], pictures[::-1], **options, **HALVES, style_weights=weights).image
+    moved = (made - load(pictures[0], 32)).abs().amax((0, 1, 2)) > 0.01
+    assert bool(moved[:14].any()) is first
+    assert bool(moved[18:].any()) is second
+
+
+def test_masks_given_as_tensors_are_the_files(pictures: tuple[str, str], tmp_path: Path) -> None:
+    masks(tmp_path)
+    tensors = {"content_guide": [load(path)[:, :1] for path in HALVES["content_guide"]]}
+    one, other = (stylise(pictures[0], pictures, **QUICK, **given) for given in (HALVES, tensors))
+    assert torch.equal(one.image, other.image)
+    with pytest.raises(ValueError, match=r"content_guide is not a list, but wants one mask for each style; put it in \[ \]"):
+        stylise(*pictures, **QUICK, content_guide="left.png")
+
+
+def test_gaps_and_overlaps_are_told_with_their_pixels(
+    pictures: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks(tmp_path)
+    save((torch.arange(48) < 30).float().expand(1, 3, 32, 48), tmp_path / "most.png")
+    told = {}
+    for second in ("right", "left", "most"):
+        words = flags(QUICK | {"guide_mode": "field"})
+        guides = ["--content-guide=left.png", f"--content-guide={second}.png"]
+        assert cli.main(["stylise", pictures[0], *pictures, "-o", "out.png", *words, *guides]) == 0
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("masks:")]
+        card = written(tmp_path / "out.png.run.json")
+        told[second] = lines
+        assert card["settings"]["guide_mode"] == "field"
+    gap, overlap = "of 1536 pixels belong to no region and take no style", "of 1536 pixels take more than one style"
+    assert told["right"] == []
+    assert told["left"] == [f"masks: 768 {gap}", f"masks: 768 {overlap}"]
+    assert told["most"] == [f"masks: 576 {gap}", f"masks: 768 {overlap}"]
+    assert (card["regions"]["regions"], card["regions"]["gap"], card["regions"]["overlap"]) == ([768, 960], 576, 768)
+
+
+def test_another_number_of_masks_than_of_styles_is_refused_with_their_pixels(pictures: tuple[str, str], tmp_path: Path) -> None:
+    masks(tmp_path)
+    with pytest.raises(ValueError, match=r"content_guide gives 1 masks \(768 of 1536 pixels\) for 2 styles; give one for each"):
+        stylise(pictures[0], pictures, **QUICK, content_guide=["left.png"])
+    three = ["square.png", "left.png", "right.png"]
+    words = r"style_guide gives 3 masks \(1200 of 1600, 768 of 1536, 768 of 1536 pixels\) for 2 styles; give one for each"
+    with pytest.raises(ValueError, match=words):
+        stylise(pictures[0], pictures, **QUICK, **HALVES, style_guide=three)
 
 
 @pytest.mark.parametrize("init", ["noise", "content", "style", "stripes", "start.png"])

@@ -122,7 +122,7 @@ def test_joined_terms_give_every_picture_its_own_losses_and_gradient(toy: Any) -
         assert torch.allclose(together[1][k], gradient[0], rtol=1e-5)
     assert joined(parts[:1] * 2)["style"][1].targets["relu2_1"] is styles["relu2_1"]
     with pytest.raises(ValueError, match="one by one"):
-        joined([{"style": (1.0, StyleLoss(styles, guides=styles))}] * 2)
+        joined([{"style": (1.0, StyleLoss(styles, guides=guides))} for guides in (styles, None)])
 
 
 @pytest.mark.parametrize("kind", [torch.contiguous_format, torch.channels_last])

@@ -1,7 +1,7 @@
 """Judge a fast network on photographs it has not seen: `python tools/judge_fast.py [MODEL] [--sheet FILE.png] [--steps N]`.
 
 For every photograph and style: the total of one pass (the losses of the course, relative to pictures left as they are), the
-total that optimisation reaches on the same photograph from noise, and the step at which optimisation passes the network. Prints
+total that L-BFGS reaches on the same photograph from noise, and the step at which optimisation passes the network. Prints
 a table in Markdown and its means; writes a sheet of four photographs times the styles to look at.
 """
 
@@ -26,14 +26,14 @@ def judged(
     net: fast.TransformNet, photograph: str, style: str, size: int, steps: int, seconds: list[float]
 ) -> dict[str, float]:
     """Totals of one pass and of optimisation over the photograph's own, and the step at which the latter is lower."""
-    recipe = {"size": size, "steps": steps, "beta": 5e3, "tv": 0.05}
+    recipe = {"size": size, "steps": steps, "beta": 5e3, "tv": 0.05, "method": "lbfgs"}
     problem = prepare(photograph, style, Options(**recipe))
-    terms = problem.stages()[-1].terms
+    terms, content = problem.stages()[-1].terms, images.resize(problem.content, problem.scales[-1].size)
     begin = time.perf_counter()
-    painted = fast.apply(net, problem.content, style)
+    painted = fast.apply(net, content, style)
     seconds.append(time.perf_counter() - begin)
     with torch.no_grad():
-        mine, still = (float(total(evaluate(problem.exact, x, terms), terms)) for x in (painted, problem.content))  # type: ignore[arg-type]
+        mine, still = (float(total(evaluate(problem.exact, x, terms), terms)) for x in (painted, content))  # type: ignore[arg-type]
     history = stylise(photograph, style, **recipe).history
     passed = next((row["step"] for row in history["steps"] if row["size"] == size and row["total"] < mine), steps + 1)
     at = next((row["seconds"] for row in history["steps"] if row["step"] == passed), history["seconds"])

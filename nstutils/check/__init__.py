@@ -14,7 +14,7 @@ To add an exercise `name` to lesson NN:
 4. In `tests/exercises/lessonNN.py` write right answers, each in other words than here; `tests/test_check.py` does the rest.
 """
 
-from nstutils.check import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson08
+from nstutils.check import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08
 from nstutils.check.judging import Answer, CheckFailed, claim, judge, random
 from nstutils.check.lesson00 import brightness, noise, psnr, to_unit
 from nstutils.check.lesson01 import average_pool, convolve, parameters, receptive_field
@@ -23,6 +23,7 @@ from nstutils.check.lesson03 import gram, layer_loss, shuffled, style_gradient
 from nstutils.check.lesson04 import blend, convert_weight, total_loss, total_variation
 from nstutils.check.lesson05 import kappa, pareto, ratio_settings, spearman
 from nstutils.check.lesson06 import blend_start, energy_at, spread, stripes
+from nstutils.check.lesson07 import border_gap, eroded, guided_gram, unit_guide
 from nstutils.check.lesson08 import instance_norm, mirrored, overlaps, style_blend
 
 WRONG: dict[str, dict[str, Answer]] = {
@@ -33,6 +34,7 @@ WRONG: dict[str, dict[str, Answer]] = {
     **lesson04.WRONG,
     **lesson05.WRONG,
     **lesson06.WRONG,
+    **lesson07.WRONG,
     **lesson08.WRONG,
 }
 
@@ -45,5 +47,6 @@ __all__ = [
     "blend", "convert_weight", "total_loss", "total_variation",
     "kappa", "pareto", "ratio_settings", "spearman",
     "blend_start", "energy_at", "spread", "stripes",
+    "border_gap", "eroded", "guided_gram", "unit_guide",
     "instance_norm", "mirrored", "overlaps", "style_blend",
 ]  # fmt: skip

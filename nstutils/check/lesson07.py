@@ -12,10 +12,6 @@ GUIDES = [  # shades between 0 and 1, none square but one
     (random(1, 1, 5, 5, seed=1).abs() * 0.3,),
     (random(2, 1, 3, 7, seed=2).abs() + 0.1,),
 ]
-GUIDED = [  # features after the ReLU, and a guide of energy one
-    (random(batch, filters, *size, seed=k).relu(), F.normalize(random(batch, 1, *size, seed=k + 5).abs(), dim=(2, 3)))
-    for k, (batch, filters, size) in enumerate([(1, 2, (2, 3)), (1, 3, (4, 7)), (2, 4, (5, 3))])
-]
 MASKS = [  # hard masks that touch the picture's border, and a radius
     ((random(*shape, seed=seed) < 0.75).double(), radius)
     for shape, seed, radius in [((1, 1, 7, 11), 0, 1), ((1, 1, 9, 9), 3, 1), ((2, 1, 12, 10), 4, 2)]
@@ -34,6 +30,12 @@ def unit_guide(answer: Answer) -> None:
 
 def _unit_guide(guide: Tensor) -> Tensor:
     return guide / guide.square().sum((2, 3), keepdim=True).sqrt()
+
+
+GUIDED = [  # features after the ReLU, and a guide of energy one
+    (random(batch, filters, *size, seed=k).relu(), _unit_guide(random(batch, 1, *size, seed=k + 5).abs()))
+    for k, (batch, filters, size) in enumerate([(1, 2, (2, 3)), (1, 3, (4, 7)), (2, 4, (5, 3))])
+]
 
 
 def guided_gram(answer: Answer) -> None:
@@ -91,7 +93,7 @@ WRONG: dict[str, dict[str, Answer]] = {
         "T meets one factor alone; both are guided, so that a position counts T²": lambda f, t: _product(t * f, f),
         "both factors are multiplied with T²; T alone, on both": lambda f, t: _product(t**2 * f, t**2 * f),
         "the guide comes after the sum over positions, where there are none left; multiply F first": lambda f, t: (
-            losses.gram(f) * t.square().sum((2, 3))[..., None]
+            losses.gram(f) * t.sum((2, 3))[..., None]
         ),
         "it adds up over the batch; keep one matrix a picture": lambda f, t: losses.gram(f, t).sum(0),
         "it multiplies positions with positions (Fᵀ F, M × M); wanted filters with filters": lambda f, t: (
