@@ -35,7 +35,10 @@ Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the ste
 
 @dataclass(frozen=True)
 class Step:
-    """What one step saw: losses and total before its update, the picture after it; one number a picture of the batch."""
+    """What one step saw: losses and total before its update, the picture after it; one number a picture of the batch.
+
+    `index` counts from 1 within one descent, so that it begins again at every scale of a run; histories count through.
+    """
 
     index: int
     losses: dict[str, Tensor]

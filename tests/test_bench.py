@@ -63,6 +63,9 @@ def test_without_a_registry_the_benchmark_tells_it_in_a_sentence_and_goes_on_alo
         assert text.count(f"\n| {row}|") == 2, row
     assert "| VGG-19 | 64 | ours, plain L-BFGS, float32 | 6 |" in text
     assert "| ours, VGG-19 (" in text
+    assert text.count("| fast apply |") == text.count("| pytorch/examples | float32 | 1,679,235 |") == 2
+    assert text.count("A `paper` run of 500 steps") == 2
+    assert text.count("Training, batch 2, 32 px, width 4: ") == 2
     data = json.loads((tmp_path / "bench.json").read_text())
     assert all(row["step"] > 0 and row["peak"] >= row["imports"] for row in data["runs"])
     plain = next(row for row in data["equal"] if row["program"] == "ours, plain L-BFGS, float32")
@@ -158,6 +161,35 @@ def test_medians_marks_curves_and_names(tool: Tool) -> None:
     assert bench.slug("ours, VGG-19") == "ours-vgg-19"
     assert bench.why(-9, "") == bench.MEMORY
     assert bench.why(1, "line\nError: a | b\n") == "Error: a / b"
+
+
+def test_fast_transfer_is_told_with_its_ratios(tool: Tool) -> None:
+    report = tool("report")
+    rows = [(64, 0.0), (64, 9.0), (64, 18.0), (64, 18.5), (64, 19.0), (128, 30.0), (128, 50.0), (128, 70.0), (128, 72.0)]
+    assert report.whole_run(rows, 3.0, 100) == 3 + 50 * 0.5 + 50 * 2
+    one = {"dtype": "bfloat16", "weights": 1234, "seconds": [0.1, 9.0, 0.05]}
+    programs = {"fast apply": one, "pytorch/examples": one | {"seconds": [0.6, 0.6, 0.6]}}
+    answer = {"programs": programs, "paper": rows, "setup": 3.0, "training": [0, 9, 18, 20, 22]}
+    text = "\n".join(report.fast_told(answer | {"size": 512, "limited": False, "batch": 4, "crop": 128, "width": 16}))
+    assert "| fast apply | bfloat16 | 1,234 | 0.1 | 10 | 6.00× |" in text
+    assert "takes 628.0 s, 6280 times one pass" in text
+    assert "Training, batch 4, 128 px, width 16: 2.0 crops a second" in text
+
+
+def test_the_network_of_pytorch_examples_has_its_weights_and_its_sizes(tool: Tool) -> None:
+    net = tool("peer_fast").network()
+    assert sum(weight.numel() for weight in net.parameters()) == 1_679_235
+    assert net(torch.rand(1, 3, 32, 48) * 255).shape == (1, 3, 32, 48)
+    assert net[:3](torch.rand(1, 3, 32, 48)).shape == (1, 128, 8, 12)
+
+
+def test_passes_are_timed_in_turns_and_the_first_turn_does_not_count(tool: Tool) -> None:
+    ours, called = tool("ours"), list[str]()
+    programs = {name: ("torch.float32", 1, lambda name=name: called.append(name)) for name in "ab"}
+    found = ours.timed(programs, 3)
+    assert called == ["a", "b"] * 4
+    assert [len(found[name]["seconds"]) for name in "ab"] == [3, 3]
+    assert found["a"]["dtype"] == "float32"
 
 
 def test_ratios_compare_steps_per_second(tool: Tool) -> None:

@@ -21,6 +21,11 @@ STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WIDEST, LONGEST = 88, 25  # characters of a line of code, lines of a cell: JupyterLab does not wrap them
 PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.plots as plots, torch\n"
 MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
+    "batch norm that uses what it remembers while it trains": (
+        "08_fast_transfer",
+        "import nstutils.fast as fast\nfinished = fast.Unit.finished\n"
+        "fast.Unit.finished = lambda self, *given: finished(self.eval() if self.norm == 'batch' else self, *given)",
+    ),
     "guides of any energy": ("07_guided_gram", "L._unit = lambda guide: guide"),
     "Gram not divided by its positions": (
         "03_style_reconstruction",

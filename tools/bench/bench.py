@@ -50,6 +50,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=None, help="timed steps of every program (default: 20)")
     parser.add_argument("--long-sizes", type=sizes, default=None, help="sizes for the time to equal loss (default: 256,512)")
     parser.add_argument("--long", type=int, default=None, help="steps of the runs to equal loss (default: 500)")
+    parser.add_argument("--fast-size", type=int, default=None, help="long side for fast transfer, in pixels (default: 512)")
     parser.add_argument("--limit", type=float, default=5400, help="seconds after which a program is stopped (default: 5400)")
     parser.add_argument("--quick", action="store_true", help="small sizes and few steps: only whether it runs")
     parser.add_argument("--skip-peers", action="store_true", help="this project alone")
@@ -58,6 +59,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     args.sizes = args.sizes or ([64] if args.quick else [256, 512, 1024])
     args.long_sizes = args.long_sizes or ([args.sizes[0]] if args.quick else [256, 512])
+    args.fast_size = args.fast_size or (64 if args.quick else 512)
     args.steps, args.long = max(4, args.steps or (4 if args.quick else 20)), args.long or (6 if args.quick else 500)
     return args
 
@@ -142,6 +144,14 @@ def judge_jobs(args: argparse.Namespace) -> Iterator[Job]:
         yield job_of("judge", network, size, network=network, options=options | {"size": size, "steps": 1})
 
 
+def fast_jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """Fast transfer: both networks, a few steps of each scale of a `paper` run, and of a training."""
+    small, usual = {"repeats": 2, "steps": 4, "trained": 4, "batch": 2, "width": 4, "crop": 32}, {"batch": 4, "width": 16}
+    more = small if args.quick else usual | {"repeats": 9, "steps": 32, "trained": 12, "crop": 128}
+    for limited in (False, True):
+        yield job_of("passes", "fast", args.fast_size, limited, **more)
+
+
 def child(folder: Path, job: Job, resume: bool) -> Job:
     """Run one job in its own process: its answer, or `why` there is none."""
     out = folder / job["out"]
@@ -182,7 +192,7 @@ def speed_row(job: Job, answer: Job) -> Job:
 
 def notes_of(job: Job, answer: Job) -> list[str]:
     """What must be said of a child: a judge that failed, a peer whose loss at the start shows that it minimises another sum."""
-    if job["kind"] in ("judge", "rates") and "why" in answer:
+    if job["kind"] in ("judge", "rates", "passes") and "why" in answer:
         return [f"{job['name']} failed: {answer['why']}."]
     first = answer.get("first")
     if first is None or abs(first / peers.START - 1) < 0.02:
@@ -241,7 +251,7 @@ def bench(args: argparse.Namespace) -> Data:
         others = list(peers.WANTED)
         notes.append("The peers run in their own environment on the same torch; their code is as installed, only observed.")
     every = sorted({*args.sizes, *args.long_sizes})
-    files(args.out, every)
+    files(args.out, sorted({*every, args.fast_size}))
     facts: dict[int, Job] = {}
     for size in every:
         options = VGG | {"size": size, "steps": 1}
@@ -259,9 +269,10 @@ def measured(args: argparse.Namespace, data: Data, facts: dict[int, Job], others
     largest = 512 if args.quick else 4096
     rates = [job_of("rates", "ours", 64, limited, largest=largest) for limited in (False, True)]
     speed, long, judges = list(speed_jobs(args, facts, others)), list(long_jobs(args, facts, others)), list(judge_jobs(args))
+    painting = list(fast_jobs(args))
     answers: dict[str, Job] = {}
-    with tqdm(total=len(rates + speed + long + judges), desc="benchmark", unit="run", file=sys.stderr) as bar:
-        for job in rates + speed + long + judges:
+    with tqdm(total=len(rates + painting + speed + long + judges), desc="benchmark", unit="run", file=sys.stderr) as bar:
+        for job in rates + painting + speed + long + judges:
             bar.set_postfix_str(job["name"])
             if job["kind"] == "judge":
                 job["files"] = judged(job, long, answers)
@@ -274,6 +285,8 @@ def measured(args: argparse.Namespace, data: Data, facts: dict[int, Job], others
         for (network, size), here in curves.items()
         for program, points in here.items()
     ]
+    data["fast"] = [{key: job[key] for key in ("limited", "size", "batch", "width", "crop")} | answers[job["name"]]
+                    for job in painting if "why" not in answers[job["name"]]]  # fmt: skip
     data["runs"] = [speed_row(job, answers[job["name"]]) for job in speed]
     data["equal"] = list(equal_rows(long, [answers[job["name"]] for job in long], curves))
     data["rates"] = {report.LIMITED[job["limited"]]: answers[job["name"]].get("rates") for job in rates}

@@ -1,17 +1,19 @@
-"""This project in the benchmark: `stylise` as the command line runs it, the facts of a size, the judge, the product rates."""
+"""This project in the benchmark: `stylise` as the command line runs it, the facts of a size, the judge, the product rates;
+fast transfer beside the network of pytorch/examples."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import peer_fast
 import torch
 from common import Clock, Job, answer, measured, told
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import images, preflight, stylise
-from nstutils.devices import choose
+from nstutils import fast, fast_training, images, preflight, stylise
+from nstutils.devices import bfloat16_pays, choose
 from nstutils.losses import evaluate, total
 from nstutils.optimise import Stage
 from nstutils.options import Options
@@ -111,6 +113,52 @@ def rates(job: Job) -> None:
     answer(job, {"rates": found})
 
 
+def passes(job: Job) -> None:
+    """Fast transfer: the seconds of one pass of both networks, of the steps of a `paper` run, of the steps of a training."""
+    run = stylise(job["content"], job["style"], preset="paper", backbone="classroom", size=job["size"], steps=job["steps"])
+    rows = [(row["size"], row["seconds"]) for row in run.history["steps"]]
+    recipe: dict[str, Any] = {key: job[key] for key in ("batch", "width")} | {"size": job["crop"], "steps": job["trained"]}
+    seconds: list[float] = []
+    fast_training.train(["swirls"], watch=lambda _: seconds.append(time.perf_counter()), **recipe)
+    found = {"programs": timed(one_pass(images.load(job["content"])), job["repeats"]), "training": seconds}
+    answer(job, found | {"paper": rows, "setup": run.history["setup_seconds"]})
+
+
+def one_pass(picture: Tensor) -> dict[str, tuple[str, int, Callable[[], Tensor]]]:
+    """The passes by name: number type, number of weights, and what is timed."""
+    ours, theirs = fast.load(), peer_fast.network()
+    counts = [sum(weight.numel() for weight in net.parameters()) for net in (ours, theirs)]
+    found: dict[str, tuple[str, int, Callable[[], Tensor]]] = {
+        "fast apply": (str(choose()[1]), counts[0], lambda: fast.apply(ours, picture)),
+        "fast apply, float32": ("torch.float32", counts[0], lambda: fast.apply(ours, picture, dtype="float32")),
+        "pytorch/examples": ("torch.float32", counts[1], lambda: theirs(picture * 255)),
+    }
+    if bfloat16_pays("cpu"):
+        found["pytorch/examples, bfloat16, channels-last"] = ("torch.bfloat16", counts[1], halved(picture))
+    return found
+
+
+def halved(picture: Tensor) -> Callable[[], Tensor]:
+    """The pass of the network of pytorch/examples as it would be with bfloat16 weights in the processor's own layout."""
+    net = peer_fast.network().to(torch.bfloat16, memory_format=torch.channels_last)
+    return lambda: net((picture * 255).to(torch.bfloat16, memory_format=torch.channels_last)).float()
+
+
+@torch.no_grad()
+def timed(programs: dict[str, tuple[str, int, Callable[[], Tensor]]], repeats: int) -> dict[str, Any]:
+    """The seconds of every program, run in turns so that a busy moment meets all of them; a first turn does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(repeats + 1):
+        for name, (*_, program) in programs.items():
+            begin = time.perf_counter()
+            program()
+            seconds[name].append(time.perf_counter() - begin)
+    return {
+        name: {"dtype": dtype.removeprefix("torch."), "weights": count, "seconds": seconds[name][1:]}
+        for name, (dtype, count, _) in programs.items()
+    }
+
+
 if __name__ == "__main__":
     this = told()
-    {"run": run, "facts": facts, "judge": judge, "rates": rates}[this["kind"]](this)
+    {"run": run, "facts": facts, "judge": judge, "rates": rates, "passes": passes}[this["kind"]](this)

@@ -8,11 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from nstutils.plots import COLOURS, DASHES
+from nstutils.settings import PRESETS
 
 Row = dict[str, Any]
 LIMITED = {False: "as it is", True: "ONEDNN_MAX_CPU_ISA=AVX2"}
 DEFAULT, PLAIN = "ours, default", "ours, plain L-BFGS, float32"  # the programs of the time to equal loss
 WARM = 2  # steps that do not count
+EXAMPLES = "pytorch/examples"  # the program that fast transfer is compared with
 
 
 def median_step(seconds: Sequence[float]) -> float | None:
@@ -139,6 +141,38 @@ def equal_table(data: Mapping[str, Any]) -> str:
     return lines(head, body)
 
 
+def whole_run(rows: Sequence[Sequence[float]], setup: float, steps: int) -> float:
+    """The seconds of a run of so many steps, from (size, seconds since the first step) of a shorter one: its preparation, and
+    the median step of each scale times the steps that this scale would have."""
+    sizes = list(dict.fromkeys(size for size, _ in rows))
+    medians = [median_step([seconds for at, seconds in rows if at == size]) or 0.0 for size in sizes]
+    return setup + sum(medians) * steps / len(sizes)
+
+
+def fast_table(answer: Row) -> str:
+    """One pass of each network: number type, weights, seconds, pictures a second, and how many times pytorch/examples'."""
+    programs = {name: (one, statistics.median(one["seconds"])) for name, one in answer["programs"].items()}
+    body = [
+        [name, one["dtype"], f"{one['weights']:,}", f"{middle:.3g}", f"{1 / middle:.3g}"]
+        + [f"{programs[EXAMPLES][1] / middle:.2f}×"]
+        for name, (one, middle) in programs.items()
+    ]
+    return lines(["program", "number type", "weights", "seconds", "pictures/s", "against pytorch/examples"], body)
+
+
+def fast_told(answer: Row) -> list[str]:
+    """The part on fast transfer: the table, one pass against a `paper` run, and the training's throughput."""
+    steps, one = PRESETS["paper"].steps, statistics.median(answer["programs"]["fast apply"]["seconds"])
+    run, step = whole_run(answer["paper"], answer["setup"], steps), median_step(answer["training"])
+    speed = f"{answer['batch'] / step:.1f} crops a second" if step else "not measured"
+    return [
+        f"## Fast transfer, {answer['size']} px, {LIMITED[answer['limited']]}", "", fast_table(answer), "",
+        f"A `paper` run of {steps} steps on the classroom backbone takes {run:.1f} s, {run / one:.0f} times one pass (a few "
+        f"steps of each scale were timed, and their medians multiplied). Training, batch {answer['batch']}, {answer['crop']} "
+        f"px, width {answer['width']}: {speed}.", "",
+    ]  # fmt: skip
+
+
 def told(data: Mapping[str, Any]) -> str:
     """The whole report."""
     machine = data["machine"]
@@ -158,7 +192,8 @@ def told(data: Mapping[str, Any]) -> str:
         "",
         "A step is twice the convolutions' forward pass. Winograd convolutions can exceed the product rate in float32.",
     ]
-    text += ["", "## Time to equal loss", "", equal_table(data), ""]
+    text += [""] + [line for answer in data["fast"] for line in fast_told(answer)]
+    text += ["## Time to equal loss", "", equal_table(data), ""]
     text += [f"The loss that plain float32 L-BFGS at full size has after {data['long']} steps, evaluated in float32 for every "
              "program's picture as it is saved (in [0, 1]) and, further right, unclamped. The clock starts after the imports: "
              "weights and targets count. \"Ours, n steps\" is a run of the default with n steps in all."]  # fmt: skip
