@@ -134,6 +134,9 @@ def long_jobs(args: argparse.Namespace, facts: dict[int, Job], others: list[str]
         for steps in sorted({max(4, round(share * args.long)) for share in BUDGETS}):
             run, whole = common | {"marks": report.marks(steps)}, options | {"steps": steps}
             yield our_job(f"long-{slug(network)}", f"{report.DEFAULT}, {steps} steps", size, whole, **run)
+            if steps < args.long:  # these reach it long before
+                fine = whole | {"method": "lbfgs"}
+                yield our_job(f"long-{slug(network)}", f"{report.FINER}, {steps} steps", size, fine, **run)
         for peer in others if network == "VGG-19" else []:
             yield peer_job("long", peer, size, facts[size], args.long, **common)
 

@@ -13,6 +13,7 @@ from nstutils.settings import PRESETS
 Row = dict[str, Any]
 LIMITED = {False: "as it is", True: "ONEDNN_MAX_CPU_ISA=AVX2"}
 DEFAULT, PLAIN = "ours, default", "ours, plain L-BFGS, float32"  # the programs of the time to equal loss
+FINER = "ours, L-BFGS coarse to fine"
 WARM = 2  # steps that do not count
 EXAMPLES = "pytorch/examples"  # the program that fast transfer is compared with
 
@@ -208,9 +209,11 @@ def panels(data: Mapping[str, Any]) -> list[tuple[str, int]]:
 def drawn(curves: Sequence[Row], network: str, size: int) -> dict[str, Sequence[Sequence[float]]]:
     """The curves of a size for the plot; those of the default with different numbers of steps become one."""
     here = {row["program"]: row["points"] for row in curves if (row["network"], row["size"]) == (network, size)}
-    ours = [points for program, points in here.items() if program.startswith(DEFAULT)]
-    rest = {program: points for program, points in here.items() if not program.startswith(DEFAULT)}
-    return ({f"{DEFAULT}: best of its step counts": envelope(ours)} if ours else {}) | rest
+    lines_ = {}
+    for name in (DEFAULT, FINER):
+        ours = [points for program, points in here.items() if program.startswith(name)]
+        lines_ |= {f"{name}: best of its step counts": envelope(ours)} if ours else {}
+    return lines_ | {program: points for program, points in here.items() if not program.startswith((DEFAULT, FINER))}
 
 
 def plot(data: Mapping[str, Any]) -> Figure:
