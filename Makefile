@@ -8,11 +8,13 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 # lessons as a reader runs them; errors are errors (xfail_strict), and cells tagged nbval-check-output must print what is stored
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600 -o xfail_strict=true -p no:python -n 2 --dist loadscope
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+CHROMIUM = $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: start test check-all env pictures lessons outputs handout bench clean
+.PHONY: start test check-all env browser pictures lessons outputs handout bench clean
 
 start: env
 	$(BIN)/nstutils doctor
@@ -27,11 +29,26 @@ test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+ifneq ($(CHROMIUM),)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m browser tests/browser
+else
+	@echo "browser tests left out: no Chromium; make browser installs it"
+endif
 	OMP_NUM_THREADS=1 NSTUTILS_PRESET=smoke $(BIN)/pytest $(NBVAL) notebooks/[0-9]*.ipynb
 	OMP_NUM_THREADS=1 NSTUTILS_PRESET=quick $(BIN)/pytest $(NBVAL) notebooks/solutions
 
 check-all: test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m long
+
+# what the browser tests need besides the environment
+browser:
+ifneq ($(CHROMIUM),)
+	@echo "Chromium is here: $(CHROMIUM)"
+else
+	@command -v apt-get >/dev/null || { echo "there is no apt-get here: install Chromium or Chrome, put it on the PATH, then make test"; exit 1; }
+	$(SUDO) apt-get update -q
+	$(SUDO) apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
+endif
 
 env: $(READY)
 
