@@ -109,7 +109,9 @@ def descend(
         paid = value + price
         s.first = torch.where(s.first.isinf(), paid, s.first)
         _keep_best(s, start, paid)
-        if method != "lbfgs":
+        if method == "lbfgs":
+            _bound(optimiser, x, start)
+        else:
             _after_step(x, start, s.shrink, clamp)
         note, optimiser, done = _rescue(s, x, start, paid, optimiser, method, lr)
         s.image, s.optimiser = x.detach().clone(), None
@@ -197,6 +199,15 @@ def _keep_best(s: _State, start: Tensor, value: Tensor) -> None:
         s.lowest = torch.where(better, value, s.lowest)
     else:
         s.stalled += 1
+
+
+@torch.no_grad()
+def _bound(optimiser: torch.optim.Optimizer, x: Tensor, start: Tensor) -> None:
+    """Shorten a step of L-BFGS that would move a pixel by more than its whole range, and tell its curvatures so."""
+    farthest = (x - start).abs().max().item()
+    if 1 < farthest < math.inf:
+        x.copy_(start + (x - start) / farthest)
+        optimiser.state[x]["t"] /= farthest
 
 
 @torch.no_grad()
