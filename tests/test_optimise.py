@@ -13,12 +13,12 @@ import torch
 from conftest import Counting
 from torch import Tensor
 
-from nstutils import images
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
 from nstutils.optimise import METHODS, PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
+from nstutils.options import Options
+from nstutils.problem import prepare
 from nstutils.results import Result, load_state, save_state
 from nstutils.stylise import stylise
-from nstutils.weights import backbone
 
 SIZE = (10, 12)
 methods = pytest.mark.parametrize("method", list(METHODS))
@@ -509,12 +509,11 @@ def test_an_interrupt_leaves_the_caller_s_stop_event_alone(toy: Counting) -> Non
 
 def test_a_start_on_the_edge_of_the_range_does_not_explode() -> None:
     """The second step of L-BFGS was 800 times the range on a chequered start, and five rescues ended the run."""
-    board = ((torch.arange(64)[:, None] // 8 + torch.arange(64) // 8) % 2).float().expand(1, 3, -1, -1).contiguous()
-    net, p, a = backbone(), images.load("town", 64), images.load("swirls", 64)
-    board = board[..., : p.shape[-2], : p.shape[-1]]
-    style = StyleLoss({layer: gram(f) for layer, f in net(a, ["relu1_1", "relu2_1"]).items()})
-    terms = {"content": (3e-3, ContentLoss(net(p, ["relu3_1"]))), "style": (1e3, style)}
-    steps = list(descend(net, board, terms, steps=12, method="lbfgs"))
+    problem = prepare("town", "swirls", Options(size=96, steps=8, scales="1", method="lbfgs", beta=1e3))
+    height, width = problem.scales[-1].size
+    board = (torch.arange(height)[:, None] // 8 + torch.arange(width) // 8) % 2
+    start = board.float().expand(1, 3, -1, -1).contiguous()
+    steps = list(descend(problem.net, start, problem.stages()[-1].terms, steps=8, method="lbfgs"))
     assert not any(step.note for step in steps)
     assert steps[-1].total < 0.1 * steps[0].total
     moved = [(after.image - before.image).abs().max() for before, after in zip(steps, steps[1:], strict=False)]
