@@ -273,25 +273,25 @@ def ratio_row(cases: Sequence[Case]) -> Figure:
 
 
 def content_layer(cases: Sequence[Case]) -> Figure:
-    """Artwork and photograph, and the results with content from relu2_2 and relu4_2 (C fig. 16)."""
-    shown, captions = per_pair(cases), []
-    for case in shown:
-        found = claims.content_layer(case)
-        told = [f"error {found[f'error {k}']:.3f}, edges {found[f'edges {k}']:.2f}" for k in ("relu2_2", "relu4_2")]
-        captions.append(["", "", *told])
-    rows = [[case.p, images.cover(case.a, case.shape), case.image("relu2_2"), case.image("relu4_2")] for case in shown]
-    return board(rows, ("photograph", "artwork", "content relu2_2", "content relu4_2"), captions=captions)
+    """Photograph and artwork, and the results with content from relu2_2 and relu4_2 (C fig. 16)."""
+    return two_layers(cases, "content", ("relu2_2", "relu4_2"), claims.content_layer, "error {0:.3f}, edges {1:.2f}")
 
 
 def style_layer(cases: Sequence[Case]) -> Figure:
-    """Artwork, and the results with style from relu2_1 alone and relu4_1 alone (C fig. 17)."""
+    """Photograph and artwork, and the results with style from relu2_1 alone and relu4_1 alone (C fig. 17)."""
+    return two_layers(cases, "style", ("relu2_1", "relu4_1"), claims.style_layer, "content {0:.3g}, noise {1:.2f}")
+
+
+def two_layers(
+    cases: Sequence[Case], kind: str, layers: tuple[str, str], measured: Callable[[Case], claims.Numbers], words: str
+) -> Figure:
+    """One row for each pair: its pictures, and the results of two layers with their two numbers each put into `words`."""
     shown, captions = per_pair(cases), []
     for case in shown:
-        found = claims.style_layer(case)
-        told = [f"content {found[f'content {k}']:.3g}, noise {found[f'noise {k}']:.2f}" for k in ("relu2_1", "relu4_1")]
-        captions.append(["", "", *told])
-    rows = [[case.p, images.cover(case.a, case.shape), case.image("relu2_1"), case.image("relu4_1")] for case in shown]
-    return board(rows, ("photograph", "artwork", "style relu2_1", "style relu4_1"), captions=captions)
+        numbers = list(measured(case).values())
+        captions.append(["", "", words.format(*numbers[:2]), words.format(*numbers[2:])])
+    rows = [[case.p, images.cover(case.a, case.shape), *(case.image(layer) for layer in layers)] for case in shown]
+    return board(rows, ("photograph", "artwork", *(f"{kind} {layer}" for layer in layers)), captions=captions)
 
 
 def initialisation(cases: Sequence[Case]) -> Figure:
