@@ -1,7 +1,7 @@
 """The way downhill: one generator of steps for Adam, SGD and L-BFGS, with rescue, best-so-far and exact resume.
 
 A step means the same for every method: one evaluation of the losses, one update of the picture. The total is divided once by
-its mean |gradient| at the start, because torch's L-BFGS ignores curvature below 1e-10 and would stall silently on small losses.
+its mean |gradient| at the start, because L-BFGS ignores curvature below 1e-10 and would stall silently on small losses.
 """
 
 import copy
@@ -11,21 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from nstutils import images, tiles
 from nstutils.backbones import FeatureExtractor
 from nstutils.losses import Terms, total
 from nstutils.results import Result, on_device
+from nstutils.updates import METHODS, State, enlarged
 
-METHODS = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # method: default learning rate
 RESCUES = 5  # restarts from the best picture before giving up
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
 WALL = 0.5  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
@@ -62,7 +61,7 @@ class _State:
     shrink: Tensor  # halved for a picture each time it is rescued
     rescues: int = 0
     stalled: int = 0
-    optimiser: dict[str, Any] | None = None
+    update: State = field(default_factory=dict)  # what the method remembers
 
 
 def descend(
@@ -89,33 +88,34 @@ def descend(
     lr = check_method(method, lr, init)
     tile = tile if tile and max(init.shape[-2:]) > tile else None
     at = terms if callable(terms) else lambda _: terms
+    if resume and resume.keys() != _State.__dataclass_fields__.keys():
+        raise ValueError("the state was written by another version of nstutils; start the run again without --resume")
     s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile)
     x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
-    optimiser = _optimiser(method, x, lr)
-    if s.optimiser or warm:
-        optimiser.load_state_dict(copy.deepcopy(s.optimiser or dict(warm or {})))
+    if warm and not resume:
+        s.update = copy.deepcopy(dict(warm))
     before = at(s.index) if s.index else at(1)
     while s.index < steps:
         s.index += 1
         now = at(s.index)
         if not _same(now, before):  # another sum is minimised from here on: old totals and curvatures say nothing about it
             s.lowest, s.first, s.stalled = torch.full_like(s.lowest, math.inf), torch.full_like(s.first, math.inf), 0
-            optimiser = _optimiser(method, x, lr) if method == "lbfgs" else optimiser
-        before = now
-        rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade and method != "lbfgs" else 1.0)
-        optimiser.param_groups[0]["lr"] = rate * (float(s.shrink[0]) if method == "lbfgs" else 1.0)
-        start = x.detach().clone()
-        losses, value, price = _step(optimiser, net, x, now, s.scale, tile, WALL if clamp and method == "lbfgs" else 0.0)
+            s.update = {} if method == "lbfgs" else s.update
+        before, start = now, x.detach().clone()
+        losses, value, price = _evaluated(net, x, now, s.scale, tile, WALL if clamp and method == "lbfgs" else 0.0)
+        if method == "lbfgs":
+            rate = lr * float(s.shrink[0])
+        else:
+            rate = lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade else 1.0)
+        METHODS[method][0](x.detach(), torch.as_tensor(x.grad), rate, s.update)
         paid = value + price
         s.first = torch.where(s.first.isinf(), paid, s.first)
         _keep_best(s, start, paid)
-        if method == "lbfgs":
-            _bound(optimiser, x, start)
-        else:
+        if method != "lbfgs":
             _after_step(x, start, s.shrink, clamp)
-        note, optimiser, done = _rescue(s, x, start, paid, optimiser, method, lr)
-        s.image, s.optimiser = x.detach().clone(), None
-        yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s, optimiser))
+        note, done = _rescue(s, x, start, paid, method, lr)
+        s.image = x.detach().clone()
+        yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s))
         if done:
             return
 
@@ -136,9 +136,10 @@ def check_method(method: str, lr: float | None, init: Tensor) -> float:
         raise ValueError(f"method {method!r} is not known; choose from {', '.join(METHODS)}")
     if method == "lbfgs" and init.shape[0] > 1:
         raise ValueError(f"L-BFGS runs one picture at a time, this is a batch of {init.shape[0]}; use adam or sgd, or loop")
-    lr = METHODS[method] if lr is None else lr
+    usual = METHODS[method][1]
+    lr = usual if lr is None else lr
     if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"lr is {lr}, but a learning rate is a positive number; leave it out to use {METHODS[method]}")
+        raise ValueError(f"lr is {lr}, but a learning rate is a positive number; leave it out to use {usual}")
     return lr
 
 
@@ -156,39 +157,16 @@ def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) 
     return _State(0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
 
 
-def _optimiser(method: str, x: Tensor, lr: float) -> torch.optim.Optimizer:
-    if method == "adam":
-        return torch.optim.Adam([x], lr=lr, betas=(0.9, 0.99))
-    if method == "sgd":
-        return torch.optim.SGD([x], lr=lr, momentum=0.9)
-    return torch.optim.LBFGS([x], lr=lr, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
-
-
-def _step(
-    optimiser: torch.optim.Optimizer,
-    net: FeatureExtractor,
-    x: Tensor,
-    terms: Terms,
-    scale: Tensor,
-    tile: int | None,
-    wall: float,
+def _evaluated(
+    net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int | None, wall: float
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """One evaluation and update; the raw losses, the total before it, and the price of what lay outside [0, 1]."""
-    seen: dict[str, Tensor] = {}
-
-    def closure() -> float:
-        optimiser.zero_grad()
-        losses = tiles.backward(net, x, terms, scale, tile)
-        outside = x.detach() - x.detach().clamp(0, 1)
-        if wall:
-            torch.as_tensor(x.grad).add_(outside, alpha=2 * wall)
-        price = wall * outside.square().sum((1, 2, 3)) / scale
-        value = total(losses, terms)
-        seen.update(losses | {"total": value, "price": price})
-        return float(((value.detach() + price) * scale).sum())
-
-    optimiser.step(closure)
-    return seen, seen.pop("total"), seen.pop("price")
+    """The raw losses, the total, and the price of what lies outside [0, 1]; the gradient of it all is in `x.grad`."""
+    x.grad = None
+    losses = tiles.backward(net, x, terms, scale, tile)
+    outside = x.detach() - x.detach().clamp(0, 1)
+    if wall:
+        torch.as_tensor(x.grad).add_(outside, alpha=2 * wall)
+    return losses, total(losses, terms), wall * outside.square().sum((1, 2, 3)) / scale
 
 
 def _keep_best(s: _State, start: Tensor, value: Tensor) -> None:
@@ -202,15 +180,6 @@ def _keep_best(s: _State, start: Tensor, value: Tensor) -> None:
 
 
 @torch.no_grad()
-def _bound(optimiser: torch.optim.Optimizer, x: Tensor, start: Tensor) -> None:
-    """Shorten a step of L-BFGS that would move a pixel by more than its whole range, and tell its curvatures so."""
-    farthest = (x - start).abs().max().item()
-    if 1 < farthest < math.inf:
-        x.copy_(start + (x - start) / farthest)
-        optimiser.state[x]["t"] /= farthest
-
-
-@torch.no_grad()
 def _after_step(x: Tensor, start: Tensor, shrink: Tensor, clamp: bool) -> None:
     """Shorten the step of pictures that were rescued before, and keep the pixels in [0, 1]."""
     if bool((shrink < 1).any()):
@@ -220,21 +189,19 @@ def _after_step(x: Tensor, start: Tensor, shrink: Tensor, clamp: bool) -> None:
 
 
 @torch.no_grad()
-def _rescue(
-    s: _State, x: Tensor, start: Tensor, value: Tensor, optimiser: torch.optim.Optimizer, method: str, lr: float
-) -> tuple[str, torch.optim.Optimizer, bool]:
+def _rescue(s: _State, x: Tensor, start: Tensor, value: Tensor, method: str, lr: float) -> tuple[str, bool]:
     """Go back to the best picture when a total is not finite, L-BFGS explodes, or it stalls; the last says: no more to gain."""
     bad = ~torch.isfinite(value) | ~torch.isfinite(x).all(1).all(1).all(1)
     if method == "lbfgs":
         bad |= value > 10 * s.first
         if s.stalled >= PATIENCE:
             if s.rescues and not bool((s.lowest < s.first * (1 - 1e-7)).any()):
-                return f"no step improves the picture any more: stopped at step {s.index}", optimiser, True
-            s.first, s.stalled, s.rescues = s.lowest, 0, s.rescues + 1
+                return f"no step improves the picture any more: stopped at step {s.index}", True
+            s.first, s.stalled, s.rescues, s.update = s.lowest, 0, s.rescues + 1, {}
             x.copy_(s.best)
-            return f"stalled at step {s.index}: went on from the best picture", _optimiser(method, x, lr), False
+            return f"stalled at step {s.index}: went on from the best picture", False
     if not bool(bad.any()):
-        return "", optimiser, False
+        return "", False
     s.rescues, s.shrink = s.rescues + 1, torch.where(bad, s.shrink / 2, s.shrink)
     if s.rescues > RESCUES or not bool(torch.isfinite(s.lowest[bad]).all()):
         raise ArithmeticError(
@@ -243,15 +210,15 @@ def _rescue(
         )
     x[bad] = s.best[bad]
     if method == "lbfgs":
-        optimiser = _optimiser(method, x, lr)
-    for moment in optimiser.state.get(x, {}).values():
-        if isinstance(moment, Tensor) and moment.shape == x.shape:
+        s.update = {}
+    for moment in s.update.values():
+        if isinstance(moment, Tensor):
             moment[bad] = 0
-    return f"the loss was not finite or exploded at step {s.index}: went on from the best picture", optimiser, False
+    return f"the loss was not finite or exploded at step {s.index}: went on from the best picture", False
 
 
-def _snapshot(s: _State, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    return copy.deepcopy(vars(s) | {"optimiser": optimiser.state_dict()})
+def _snapshot(s: _State) -> dict[str, Any]:
+    return copy.deepcopy(vars(s))
 
 
 @dataclass(frozen=True)
@@ -347,19 +314,7 @@ def _walk(
             yield number, step
         if number + 1 < len(stages):
             end = step.state() if step else dict(state or {})
-            x, warm, state = end["image"], _enlarged(end["optimiser"], stages[number + 1].size), None
-
-
-def _enlarged(optimiser: dict[str, Any], size: tuple[int, int]) -> dict[str, Any] | None:
-    """An optimiser's state for a larger picture: Adam's and SGD's moments are enlarged with it; L-BFGS starts afresh."""
-    state = optimiser["state"].get(0, {})
-    if "old_dirs" in state or not state:
-        return None
-    moments = {
-        name: F.interpolate(value, size, mode="bilinear") if isinstance(value, Tensor) and value.ndim == 4 else value
-        for name, value in state.items()
-    }
-    return {"state": {0: moments}, "param_groups": optimiser["param_groups"]}
+            x, warm, state = end["image"], enlarged(end["update"], stages[number + 1].size), None
 
 
 def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nstutils.guidance import MODES, Mask
-from nstutils.optimise import METHODS
 from nstutils.settings import BACKBONES, PRESETS
+from nstutils.updates import METHODS
 
 INITS = ("noise", "content", "style", "stripes")
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
@@ -33,7 +33,7 @@ class Options:
     dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
     method: str = option("adam", "optimiser", choices=tuple(METHODS))
     lr: float | None = option(
-        None, f"learning rate (default: {', '.join(f'{k} {v:g}' for k, v in METHODS.items())})", metavar="X"
+        None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, (_, rate) in METHODS.items())})", metavar="X"
     )
     init: str = option("noise", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", metavar="N")

@@ -229,12 +229,24 @@ def test_the_peers_weights_make_their_sums_ours_times_a_number(tool: Tool) -> No
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", [["bench.py", "--skip-peers", "--sizes", "64", "--out"], ["preflight.py"]])
+@pytest.mark.parametrize(
+    "command", [["bench.py", "--skip-peers", "--sizes", "64", "--out"], ["preflight.py"], ["preflight.py", "--large"]]
+)
 def test_the_programs_run(command: list[str], tmp_path: Path) -> None:
     more = [str(tmp_path)] if "--out" in command else []
     done = subprocess.run(
         [sys.executable, str(FOLDER / command[0]), "--quick", *command[1:], *more], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-500:]
-    for row in ("| ours, VGG-19 |", "| ours, classroom |") if more else ("| classroom, 64 px |", "in tiles of 128 |"):
+    for row in ("| ours, VGG-19 |", "| ours, classroom |") if more else ("| classroom, 64 ", "in tiles of "):
         assert row in done.stdout
+
+
+def test_the_quickest_of_our_runs_is_named_that_has_a_peers_last_loss(tool: Tool) -> None:
+    report = tool("report")
+    points = {"pystiche 1": [(5, 9, 9), (20, 4, 4)], "other 2": [(8, 1, 1)], report.PLAIN: [(1, 1, 1)]}
+    points |= {f"{report.DEFAULT}, 9 steps": [(1, 6, 6), (3, 4, 4)], f"{report.FINER}, 9 steps": [(1, 5, 5), (2, 3, 3)]}
+    curves = [{"network": "n", "size": 64, "program": name, "points": found} for name, found in points.items()]
+    text = report.peers_table({"equal": [{"network": "n", "size": 64}], "curves": curves})
+    assert f"| n | 64 | pystiche 1 | 4 | 20.0 | {report.FINER}, 9 steps | 2.0 | 0.100 |" in text
+    assert "| n | 64 | other 2 | 1 | 8.0 | none |  |  |" in text

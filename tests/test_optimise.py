@@ -14,11 +14,12 @@ from conftest import Counting
 from torch import Tensor
 
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
-from nstutils.optimise import METHODS, PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
+from nstutils.optimise import PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.options import Options
 from nstutils.problem import prepare
 from nstutils.results import Result, load_state, save_state
 from nstutils.stylise import stylise
+from nstutils.updates import METHODS
 
 SIZE = (10, 12)
 methods = pytest.mark.parametrize("method", list(METHODS))
@@ -235,8 +236,8 @@ def test_the_picture_grows_from_scale_to_scale_and_the_moments_with_it(toy: Coun
 
     def watch(step: Any) -> None:
         sizes.append(tuple(step.image.shape[-2:]))
-        state = step.state()["optimiser"]["state"][0]
-        moments.append((int(state["step"]), *state["exp_avg"].shape[-2:]))
+        state = step.state()["update"]
+        moments.append((state["step"], *state["mean"].shape[-2:]))
 
     result = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), watch=watch)
     assert sizes == [(6, 7)] * 4 + [(8, 10)] * 3 + [SIZE] * 5
@@ -396,16 +397,17 @@ def test_cutting_the_picture_of_lbfgs_to_its_range_costs_next_to_nothing() -> No
 
 
 @first_order
-def test_the_learning_rate_fades_along_a_cosine(method: str, toy: Counting) -> None:
-    rates = [
-        [
-            s.state()["optimiser"]["param_groups"][0]["lr"]
-            for s in descend(toy, picture(*SIZE), terms_for(toy), steps=4, lr=0.1, method=method, fade=fade)
-        ]
-        for fade in (True, False)
-    ]
-    assert rates[0] == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], rel=1e-5)
-    assert rates[1] == [0.1] * 4
+def test_the_learning_rate_fades_along_a_cosine(method: str, toy: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    monkeypatch.setitem(METHODS, method, (lambda x, gradient, rate, state: rates.append(rate), 0.1))
+    for fade in (True, False):
+        list(descend(toy, picture(*SIZE), terms_for(toy), steps=4, method=method, fade=fade))
+    assert rates == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447] + [0.1] * 4, rel=1e-5)
+
+
+def test_a_state_of_another_version_is_refused(toy: Counting) -> None:
+    with pytest.raises(ValueError, match="another version of nstutils; start the run again"):
+        next(descend(toy, picture(*SIZE), terms_for(toy), steps=4, resume={"index": 1, "optimiser": {}}))
 
 
 @pytest.mark.parametrize("problem", ["flat", "content"])

@@ -1,8 +1,9 @@
 """Whether the estimate before a run comes true: predicted and measured seconds and memory, side by side.
 
-    python tools/bench/preflight.py [--quick]
+    python tools/bench/preflight.py [--quick | --large]
 
-Every case is a process of its own: it asks `nstutils.preflight.estimate` first, and then runs.
+Every case is a process of its own: it asks `nstutils.preflight.estimate` first, and then runs. `--large` shows instead that
+squares of 4096 pixels take bounded memory, and little more time per pixel than small pictures.
 """
 
 import argparse
@@ -14,13 +15,20 @@ from typing import Any
 from common import forget_peak, memory
 from tqdm import tqdm
 
-from nstutils import preflight
+from nstutils import images, preflight
 from nstutils.optimise import coarse_to_fine
 from nstutils.options import Options
 from nstutils.problem import prepare
 
 NETWORKS = ("classroom", "random-vgg19")
 Case = dict[str, Any]
+
+
+def large(quick: bool) -> list[Case]:
+    """Squares, untiled and in tiles, up to 4096 pixels."""
+    small, tiled = (64, [(128, 64)]) if quick else (512, [(1024, 512), (4096, 512), (4096, 1024)])
+    runs = [{"size": small, "steps": 4 if quick else 8}, *({"size": size, "tile": tile, "steps": 2} for size, tile in tiled)]
+    return [{"backbone": network, "scales": "1", "square": True} | case for network in NETWORKS for case in runs]
 
 
 def cases(quick: bool) -> list[Case]:
@@ -34,7 +42,10 @@ def cases(quick: bool) -> list[Case]:
 def run(case: Case) -> Case:
     """One run: what was predicted for it and what it took, from the imports on."""
     imports = memory("VmRSS")
-    problem = prepare("town", "swirls", Options(**case))
+    options = Options(**{key: value for key, value in case.items() if key != "square"})
+    size = options.size or 1
+    content = images.cover(images.load("town"), (size, size)) if case.get("square") else "town"
+    problem = prepare(content, "swirls", options)
     o, stages = problem.options, problem.stages()
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
     told = preflight.estimate(problem.net, layers, stages, o.method, problem.tile)
@@ -42,6 +53,9 @@ def run(case: Case) -> Case:
     forget_peak()
     result = coarse_to_fine(problem.net, problem.start(), stages, method=o.method, lr=o.lr, tile=problem.tile)
     found = {"seconds": result.history["seconds"], "memory": memory("VmHWM") - imports, "prepared": prepared}
+    first, *_, last = (row["seconds"] for row in result.history["steps"])
+    pixels = stages[-1].size[0] * stages[-1].size[1]
+    found["pixel"] = (last - first) / (stages[-1].steps - 1) / pixels
     return {"told_seconds": told.seconds, "told_memory": told.memory, **found}
 
 
@@ -55,24 +69,27 @@ def child(case: Case) -> Case:
 def row(case: Case, found: Case) -> str:
     """One line of the table."""
     seconds, gigabytes = found["told_seconds"] / found["seconds"], found["told_memory"] / found["memory"]
-    what = f"{case['backbone']}, {case['size']} px" + (f" in tiles of {case['tile']}" if case.get("tile") else "")
+    size = f"{case['size']} × {case['size']}" if case.get("square") else case["size"]
+    what = f"{case['backbone']}, {size} px" + (f" in tiles of {case['tile']}" if case.get("tile") else "")
     texts = [what, str(case["steps"]), f"{found['told_seconds']:.2f}", f"{found['seconds']:.2f}", f"{seconds:.2f}"]
     texts += [f"{found['told_memory'] / 1e9:.2f}", f"{found['memory'] / 1e9:.2f}", f"{gigabytes:.2f}"]
-    texts += [f"{found['prepared'] / 1e9:.2f}"]
+    texts += [f"{found['prepared'] / 1e9:.2f}", f"{found['pixel'] * 1e6:.2f}"]
     return f"| {' | '.join(texts)} |"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small pictures: only whether it runs")
+    parser.add_argument("--large", action="store_true", help="squares up to 4096 pixels, in tiles")
     parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.case:
         print(json.dumps(run(args.case)))
         return
     heads = ["run", "steps", "s predicted", "s measured", "ratio", "GB predicted", "GB measured", "ratio", "GB while preparing"]
+    heads += ["µs a pixel and step"]
     print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
-    for case in tqdm(cases(args.quick), desc="preflight", unit="run", file=sys.stderr):
+    for case in tqdm((large if args.large else cases)(args.quick), desc="preflight", unit="run", file=sys.stderr):
         print(row(case, child(case)), flush=True)
 
 

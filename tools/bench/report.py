@@ -1,5 +1,6 @@
 """What the benchmark tells: medians, times to equal loss, the Markdown table and the plot. Nothing is run here."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -142,6 +143,23 @@ def equal_table(data: Mapping[str, Any]) -> str:
     return lines(head, body)
 
 
+def peers_table(data: Mapping[str, Any]) -> str:
+    """The last loss of every peer, and when the quickest of our runs had it."""
+    body = []
+    for network, size in panels(data):
+        here = {row["program"]: row["points"] for row in data["curves"] if (row["network"], row["size"]) == (network, size)}
+        ours = {name: points for name, points in here.items() if name.startswith((DEFAULT, FINER))}
+        for peer in (name for name in here if not name.startswith("ours")):
+            seconds, loss = here[peer][-1][:2]
+            times = {name: reach(points, loss) for name, points in ours.items()}
+            best = min((time, name) for name, time in (times | {"none": math.inf}).items() if time is not None)
+            row = [network, str(size), peer, f"{loss:.4g}", f"{seconds:.1f}"]
+            row += [best[1], f"{best[0]:.1f}", f"{best[0] / seconds:.3f}"] if best[0] < math.inf else ["none", "", ""]
+            body.append(row)
+    head = ["network", "px", "peer", "its last loss", "its seconds", "our quickest run that has it", "seconds", "share"]
+    return lines(head, body)
+
+
 def whole_run(rows: Sequence[Sequence[float]], setup: float, steps: int) -> float:
     """The seconds of a run of so many steps, from (size, seconds since the first step) of a shorter one: its preparation, and
     the median step of each scale times the steps that this scale would have."""
@@ -194,7 +212,7 @@ def told(data: Mapping[str, Any]) -> str:
         "A step is twice the convolutions' forward pass. Winograd convolutions can exceed the product rate in float32.",
     ]
     text += [""] + [line for answer in data["fast"] for line in fast_told(answer)]
-    text += ["## Time to equal loss", "", equal_table(data), ""]
+    text += ["## Time to equal loss", "", equal_table(data), "", peers_table(data), ""]
     text += [f"The loss that plain float32 L-BFGS at full size has after {data['long']} steps, evaluated in float32 for every "
              "program's picture as it is saved (in [0, 1]) and, further right, unclamped. The clock starts after the imports: "
              "weights and targets count. \"Ours, n steps\" is a run of the default with n steps in all."]  # fmt: skip

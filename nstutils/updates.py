@@ -1,0 +1,102 @@
+"""How a picture is changed from its gradient: Adam, SGD with momentum, L-BFGS, each a few lines.
+
+An update takes the picture, its gradient, the learning rate and a state (a dict, empty at first), and changes picture and
+state. Step by step they give the very numbers of `torch.optim`, which is not used because its first step imports torch's
+compiler: two seconds and a fifth of a gigabyte in every process.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+State = dict[str, Any]
+
+REMEMBERED = 20  # steps whose curvature L-BFGS remembers
+
+
+@torch.no_grad()
+def adam(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+    """Kingma and Ba 2014: the mean gradient over the root of the mean square, both corrected for their start at zero."""
+    if not state:
+        state |= {"step": 0, "mean": torch.zeros_like(x), "square": torch.zeros_like(x)}
+    first, second = 0.9, 0.99
+    state["step"] += 1
+    state["mean"].lerp_(gradient, 1 - first)
+    state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    size = (state["square"].sqrt() / (1 - second ** state["step"]) ** 0.5).add_(1e-8)
+    x.addcdiv_(state["mean"], size, value=-rate / (1 - first ** state["step"]))
+
+
+@torch.no_grad()
+def sgd(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+    """Downhill with momentum: nine tenths of the last move are kept."""
+    if not state:
+        state["move"] = torch.clone(gradient).detach()
+    else:
+        state["move"].mul_(0.9).add_(gradient)
+    x.add_(state["move"], alpha=-rate)
+
+
+@torch.no_grad()
+def lbfgs(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+    """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps.
+
+    No pixel moves by more than its whole range, 1: a step that would do so is shortened.
+    """
+    g = gradient.reshape(-1)
+    if not state:
+        direction, length = g.neg(), rate * float((1.0 / g.abs().sum()).clamp(max=1.0))
+        state["pairs"] = []
+    else:
+        _remember(state, g.sub(state["gradient"]), state["direction"].mul(state["length"]))
+        direction, length = _newton(state, g), rate
+    if float(g.dot(direction)) >= 0:
+        length = 0.0
+    before = x.clone()
+    x.add_(direction.view_as(x), alpha=length)
+    farthest = float((x - before).abs().max())
+    if 1 < farthest < math.inf:
+        x.copy_(before + (x - before) / farthest)
+        length /= farthest
+    state |= {"gradient": g.clone(), "direction": direction, "length": length}
+
+
+def _remember(state: State, change: Tensor, move: Tensor) -> None:
+    """Keep a move and how the gradient changed with it, where the curvature along it is positive; drop the oldest."""
+    curvature = change.dot(move)
+    if curvature > 1e-10:
+        state["pairs"] = [*state["pairs"], [move, change, 1.0 / curvature]][-REMEMBERED:]
+        state["scale"] = curvature / change.dot(change)
+
+
+def _newton(state: State, g: Tensor) -> Tensor:
+    """Minus the gradient times the inverse of the curvature, as the remembered pairs tell it (the two loops)."""
+    direction, shares = g.neg(), []
+    for move, change, inverse in reversed(state["pairs"]):
+        shares.append(move.dot(direction) * inverse)
+        direction.add_(change, alpha=-float(shares[-1]))
+    direction.mul_(state.get("scale", 1.0))
+    for (move, change, inverse), share in zip(state["pairs"], reversed(shares), strict=True):
+        direction.add_(move, alpha=float(share - change.dot(direction) * inverse))
+    return direction
+
+
+METHODS: dict[str, tuple[Callable[[Tensor, Tensor, float, State], None], float]] = {  # update, default learning rate
+    "adam": (adam, 0.05),
+    "lbfgs": (lbfgs, 1.0),
+    "sgd": (sgd, 0.02),
+}
+
+
+def enlarged(state: State, size: tuple[int, int]) -> State:
+    """A state for a larger picture: moments and moves are enlarged with it; L-BFGS starts afresh."""
+    if "pairs" in state:
+        return {}
+    return {
+        name: F.interpolate(value, size, mode="bilinear") if isinstance(value, Tensor) else value
+        for name, value in state.items()
+    }
