@@ -16,7 +16,8 @@ from nstutils.optimise import Stage, descend
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
-WORKSPACE = 250_000_000  # bytes that the convolutions take for themselves, and what torch's optimisers import at first use
+WORKSPACE = 80_000_000  # bytes that the convolutions take for themselves
+TILED = 1.9  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
 SHARE = 0.8  # of the free memory that a run may take
 PROBES = (96, 224)  # sides of the two squares that are timed
 
@@ -65,7 +66,7 @@ def memory(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], 
     weights = sum(p.numel() for p in net.parameters()) * (
         4 + net.weight.element_size()
     )  # in float32, and as the steps use them
-    return WORKSPACE + weights + pictures + kept + 2 * largest
+    return WORKSPACE + weights + pictures + kept + 3 * largest
 
 
 def free_memory(device: torch.device) -> int:
@@ -98,10 +99,17 @@ def estimate(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stag
     short, long = (_timed(net, layers, side, method) for side in PROBES)
     slope = max(0.0, (long - short) / (many**2 - few**2))
     constant = max(0.0, short - slope * few**2)
-    extra = 1.5 * ((tile + 192) / tile) ** 2 if tile else 1.0  # three passes instead of two, and the margins
-    each = [constant + slope * extra * stage.size[0] * stage.size[1] for stage in stages]
+    each = [constant + slope * _pixels(net, layers, stage.size, tile) for stage in stages]
     seconds = sum((stage.steps + 1) * cost for stage, cost in zip(stages, each, strict=True))  # one more to find its scale
     return Estimate(seconds, memory(net, layers, stages[-1].size, method, tile), tile)
+
+
+def _pixels(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], tile: int | None) -> float:
+    """The pixels that a step computes, margins and all; in tiles each counts for more: three passes instead of two."""
+    if not tile or max(size) <= tile:
+        return size[0] * size[1]
+    boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
+    return TILED * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 
 def _timed(net: FeatureExtractor, layers: Sequence[str], side: int, method: str) -> float:

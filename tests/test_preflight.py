@@ -78,3 +78,11 @@ def test_guides_work_in_tiles_too(tmp_path: Path) -> None:
     settings = {"size": 128, "scales": "1", "steps": 4, "dtype": "float32", "content_guide": masks}
     whole, tiled = (stylise(content, styles, tile=tile, **settings) for tile in (None, 64))
     assert (whole.image - tiled.image).abs().mean() < 1e-5  # one pixel whose gradient is nearly 0 may take a step of its own
+
+
+def test_only_scales_larger_than_a_tile_cost_more_and_by_their_own_margins() -> None:
+    net = backbone("classroom")
+    assert preflight._pixels(net, LAYERS, (300, 512), 512) == 300 * 512
+    assert preflight._pixels(net, LAYERS, (512, 1024), None) == 512 * 1024
+    two = 2 * (512 + 96) * 512  # two tiles, each with its margin on one side
+    assert preflight._pixels(net, LAYERS, (512, 1024), 512) == pytest.approx(preflight.TILED * two)

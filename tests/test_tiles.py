@@ -68,3 +68,20 @@ def test_too_small_a_margin_would_be_seen(net: FeatureExtractor, monkeypatch: py
     shrunk = [type(row)(row.name, row.channels, row.parameters, row.stride, 20, row.steps) for row in whole]
     monkeypatch.setattr(tiles, "geometry", lambda _: shrunk)
     assert not torch.allclose(tiles.activations(net, x, LAYERS, 48)["relu5_1"], wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_part_and_its_derivative_lie_in_memory_as_the_whole(net: FeatureExtractor, layout: torch.memory_format) -> None:
+    """Slices of autograd turned them from one layout to the other, which took a third of a tile's time."""
+    values = torch.rand(1, 6, 20, 24).contiguous(memory_format=layout).requires_grad_()
+    first = next(tiles.windows(net, (40, 48), ("relu2_1",), 16))
+    part = first.own(2, values)
+    assert part.shape == (1, 6, 8, 8)
+    assert part.is_contiguous(memory_format=layout)
+    (part * torch.arange(8.0)).sum().backward()
+    wanted = torch.zeros(1, 6, 20, 24)
+    wanted[..., :8, :8] = torch.arange(8.0)
+    assert values.grad is not None
+    assert torch.equal(values.grad, wanted)
+    (derivative,) = torch.autograd.grad(first.own(2, values).sum(), values)
+    assert derivative.is_contiguous(memory_format=layout)
