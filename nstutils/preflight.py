@@ -17,7 +17,7 @@ TILE = 1024  # pixels on the side of a tile: larger ones waste less on their mar
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
 WORKSPACE = 80_000_000  # bytes that the convolutions take for themselves
-TILED = 1.9  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
+TILED = 1.65  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
 SHARE = 0.8  # of the free memory that a run may take
 PROBES = (96, 224)  # sides of the two squares that are timed
 

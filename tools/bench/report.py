@@ -249,15 +249,19 @@ def plot(data: Mapping[str, Any]) -> Figure:
     first.set(xlabel="long side in pixels", ylabel="steps per second", xscale="log", yscale="log", title="speed")
     first.set_xticks(data["sizes"], [str(size) for size in data["sizes"]])
     first.xaxis.set_minor_formatter(NullFormatter())
-    first.legend(fontsize=7)
+    first.set_ylim(bottom=first.get_ylim()[0] / 6)  # room for the legend
+    first.legend(fontsize=7, loc="lower left")
     for axes in others[len(wanted) :]:
         axes.set_axis_off()
     for axes, (network, size) in zip(others, wanted, strict=False):
-        for number, (program, points) in enumerate(drawn(data["curves"], network, size).items()):
+        curves = drawn(data["curves"], network, size)
+        peers = [program for program in curves if not program.startswith("ours")]
+        for number, (program, points) in enumerate(curves.items()):
+            number = data["programs"].index(program) if program in peers else number  # the colour it has on the left
             style = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6]}
             axes.plot([point[0] for point in points], [point[1] for point in points], label=program, **style)
         axes.set(xlabel="seconds", ylabel="loss (float32)", xscale="log", yscale="log", title=f"{network}, {size} px")
         axes.xaxis.set_minor_formatter(NullFormatter())
         if axes.lines:
-            axes.legend(fontsize=7, loc="lower left")
+            axes.legend(fontsize=7, loc="upper right")
     return figure
