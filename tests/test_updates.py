@@ -61,7 +61,7 @@ def test_moments_grow_with_the_picture_and_lbfgs_starts_afresh() -> None:
 
 
 def test_a_run_does_not_import_torch_s_compiler() -> None:
-    """It took two seconds and a fifth of a gigabyte in every process."""
+    """It took a second and a half, and 0.17 GB, in every process."""
     code = (
         "import sys, nstutils; nstutils.stylise('town', 'swirls', preset='smoke', steps=2);"
         "sys.exit('torch._dynamo' in sys.modules)"
