@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 start: env
 	$(BIN)/nstutils doctor
-	@echo "making the first picture: about 15 seconds"
+	@echo "making the first picture: 5 to 15 seconds"
 	$(BIN)/nstutils stylise town swirls -o build/first.png --preset quick --method lbfgs --tv 0.01
 ifneq ($(LAB),0)
 	$(BIN)/jupyter lab $(ROOT) notebooks
