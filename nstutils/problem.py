@@ -153,8 +153,16 @@ def accept(
     return Accepted(content, given, options, exact, dtype, what | {"weights_sha256": exact.sha256})
 
 
-def prepare(content: Picture, style: Picture | Sequence[Picture], options: Options) -> Problem:
-    """Load and check everything that the options name, and compute the targets of every scale."""
+Announce = Callable[[FeatureExtractor, Sequence[str], Sequence[Stage], int | None], None]
+
+
+def prepare(
+    content: Picture, style: Picture | Sequence[Picture], options: Options, announce: Announce | None = None
+) -> Problem:
+    """Load and check everything that the options name, and compute the targets of every scale.
+
+    `announce` is told network, layers, scales and tile before that: the targets of a very large picture take minutes.
+    """
     run = accept(content, style, options)
     options, exact = run.options, run.exact
     device, net = exact.weight.device, converted(exact, run.dtype)
@@ -168,6 +176,9 @@ def prepare(content: Picture, style: Picture | Sequence[Picture], options: Optio
     wanted = sizes(options, exact, picture, styles)
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
     tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
+    if announce:
+        steps = [share(options.steps or 1, len(wanted), number) for number in range(len(wanted))]
+        announce(net, layers, [Stage(size, count, {}) for size, count in zip(wanted, steps, strict=True)], tile)
     modes = {size: _mode(options, exact, masks, size, size == wanted[-1]) for size in wanted}
     scales = tuple(_targets(exact, options, picture, styles, masks, size, tile, modes[size]) for size in wanted)
     return Problem(options, net, exact, photograph, picture, styles, scales, run.settings, tile, _regions(masks, modes))

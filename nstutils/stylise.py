@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import torch
 from tqdm.auto import tqdm
 
 from nstutils import images, preflight, results, tiles
+from nstutils.backbones import FeatureExtractor
 from nstutils.losses import total
-from nstutils.optimise import Step, coarse_to_fine
+from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
 from nstutils.problem import Picture, Problem, prepare
 from nstutils.results import Result
@@ -51,7 +53,7 @@ def stylise(
         raise ValueError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
         raise ValueError("resume needs out: give the picture whose unfinished run is to go on")
-    problem = prepare(content, style, chosen)
+    problem = prepare(content, style, chosen, partial(_announce, chosen.method) if progress and not resume else None)
     card = run_card(problem)
     earlier = _earlier(target, card) if resume and target else None
     if earlier and earlier.finished:
@@ -59,7 +61,7 @@ def stylise(
             results.write_json(earlier.history, log)
         return earlier
     if progress and not earlier:
-        _announce(problem)
+        _tell_masks(problem)
     setup = time.perf_counter() - begin
 
     def dressed(result: Result) -> Result:
@@ -124,17 +126,18 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
     return Result.load(target, expect=card["settings"])
 
 
-def _announce(problem: Problem) -> None:
-    """Say where masks leave a gap or overlap, and before a long run how long it will take and how much memory."""
+def _announce(method: str, net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], tile: int | None) -> None:
+    """Say before a long run how long it will take and how much memory."""
+    if tile or preflight.work(net, layers, stages) > LONG:
+        told = preflight.estimate(net, layers, stages, method, tile)
+        tqdm.write(f"this run will take {told}, once its targets are computed", file=sys.stderr)
+
+
+def _tell_masks(problem: Problem) -> None:
+    """Say where masks leave a gap or overlap."""
     for name, means in (("gap", "belong to no region and take no style"), ("overlap", "take more than one style")):
         if problem.regions and problem.regions[name]:
             tqdm.write(f"masks: {problem.regions[name]} of {problem.regions['pixels']} pixels {means}", file=sys.stderr)
-    o, stages = problem.options, problem.stages()
-    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    if problem.tile or preflight.work(problem.net, layers, stages) > LONG:
-        tqdm.write(
-            f"this run will take {preflight.estimate(problem.net, layers, stages, o.method, problem.tile)}", file=sys.stderr
-        )
 
 
 def run_card(problem: Problem) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Estimates before a run: what they count, when they refuse."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,20 @@ def test_only_scales_larger_than_a_tile_cost_more_and_by_their_own_margins() -> 
     assert preflight._pixels(net, LAYERS, (512, 1024), None) == 512 * 1024
     two = 2 * (512 + 96) * 512  # two tiles, each with its margin on one side
     assert preflight._pixels(net, LAYERS, (512, 1024), 512) == pytest.approx(preflight.TILED * two)
+
+
+def test_a_long_run_is_announced_before_its_targets_are_computed(
+    pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of 4096 pixels take minutes, in silence till then."""
+
+    def targets(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nstutils.problem._targets", targets)
+    with pytest.raises(KeyboardInterrupt):
+        stylise(*pictures, size=200, tile=64, steps=4, progress=True)
+    assert re.search(r"this run will take about .* in tiles of 64 pixels, once its targets", capsys.readouterr().err)
+    with pytest.raises(KeyboardInterrupt):
+        stylise(*pictures, size=64, steps=4, progress=True)
+    assert not capsys.readouterr().err

@@ -43,7 +43,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "preflight": "backbones images losses optimise tiles",
     "options": "guidance settings updates",
     "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
-    "stylise": "images losses optimise options preflight problem results tiles",
+    "stylise": "backbones images losses optimise options preflight problem results tiles",
     "sweeps": "backbones images losses optimise options preflight problem results stylise weights",
     "recipes": "backbones images losses",
     "fast": "devices images tiles weights",
