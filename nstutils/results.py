@@ -114,11 +114,12 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
-    """JSON as a reader likes it; NaN and infinity are refused."""
+    """JSON as a reader likes it, also where a file name is no Unicode; NaN and infinity are refused."""
     try:
-        return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     except ValueError as error:
         raise ValueError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
+    return text.encode(errors="backslashreplace")  # a lone surrogate becomes \udc.., which JSON reads as the same
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:
