@@ -43,14 +43,22 @@ def load_mask(mask: Mask, picture: Tensor) -> Tensor:
 
 
 def read_mask(mask: Mask) -> Tensor:
-    """A mask in its own size, 1 x 1 x H x W: the mean of a file's red, green and blue."""
+    """A mask in its own size, 1 x 1 x H x W, its brightest pixel 1: the mean of a file's red, green and blue.
+
+    What is transparent lies outside. A guide is brought to ΣT² = 1, so that a mask in dark grey or red, or of zeros and ones
+    in a file of 8 bits, works as a white one: scaled to 1 it is also counted as one.
+    """
     if not isinstance(mask, Tensor):
-        return images.load(mask).mean(1, keepdim=True)
+        return _scaled(images.load(mask, behind="black").mean(1, keepdim=True))
     if mask.ndim != 4 or mask.shape[:2] != (1, 1):
         raise ValueError(f"a mask is a tensor 1 x 1 x height x width, this one is {tuple(mask.shape)}; reshape it")
     if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
         raise ValueError("the mask has values outside [0, 1]; scale it, for instance with mask / 255")
-    return mask.detach().float()
+    return _scaled(mask.detach().float())
+
+
+def _scaled(mask: Tensor) -> Tensor:
+    return mask / mask.max().clamp(min=1e-9)
 
 
 def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: str = "simple") -> dict[str, Tensor]:
