@@ -76,19 +76,26 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tensor:
+def load(name_or_path: str | os.PathLike[str], size: int | None = None, *, behind: str = "white") -> Tensor:
     """A picture as 1 x 3 x H x W in [0, 1], its long side scaled to `size` pixels if given (the shape is kept).
 
-    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on white; of an
-    animation the first frame is taken.
+    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on the colour `behind`;
+    of an animation the first frame is taken.
     """
     path = find(name_or_path)
+    with reading(path), Image.open(path) as file:
+        image = from_pil(ImageOps.exif_transpose(file), behind)
+    return image if size is None else resize(image, size)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside it whatever Pillow raises about the picture file `path` becomes one sentence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                image = from_pil(ImageOps.exif_transpose(file))
+            yield
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
         raise ValueError(f"{path} is not a picture that can be read; {wanted}") from error
@@ -98,35 +105,34 @@ def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tenso
         raise
     except Exception as error:  # Pillow's readers raise all sorts on damaged files
         raise ValueError(f"{path} is damaged or cannot be read ({reason(error)}); replace the file") from error
-    return image if size is None else resize(image, size)
 
 
-def from_pil(picture: Image.Image) -> Tensor:
-    """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]."""
-    return torch.from_numpy(_rgb(picture)).permute(2, 0, 1)[None].contiguous()
+def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
+    """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]; what is transparent lies on the colour `behind`."""
+    return torch.from_numpy(_rgb(picture, behind)).permute(2, 0, 1)[None].contiguous()
 
 
-def _rgb(picture: Image.Image) -> np.ndarray:
+def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
     """Height x width x 3 in [0, 1], whatever the file's mode."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture)
-        values = values.astype(np.uint32) if picture.mode == "I" else values
-        if not np.isfinite(values).all():
-            raise ValueError("it holds NaN or infinity")
-        return np.repeat(np.clip(values.astype(np.float32) / _white(picture.mode, values), 0, 1)[..., None], 3, axis=2)
+        return np.repeat(_grey(np.asarray(picture), picture.mode)[..., None], 3, axis=2)
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        picture = Image.alpha_composite(white, layered)
+        picture = Image.alpha_composite(Image.new("RGBA", layered.size, behind), layered)
     return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
 
 
-def _white(mode: str, values: np.ndarray) -> float:
-    """The value that means white: fixed for 16 bits, else the smallest usual one that none of `values` exceeds."""
-    if mode.startswith("I;16"):
-        return 65535
+def _grey(values: np.ndarray, mode: str) -> np.ndarray:
+    """Deep grey in [0, 1]. Of floats and 32 bits no file says which value is white: the usual one that suits nearly all."""
+    if not np.isfinite(values).all():
+        raise ValueError("it holds NaN or infinity")
+    bright = 65535.0 if mode.startswith("I;16") else float(np.percentile(values, 99))  # a stray value decides nothing
+    if mode == "I" and not 0 <= bright <= 2 * 65535:  # Pillow reads 32 bits without a sign as if they had one
+        values = values.astype(np.uint32)
+        bright = float(np.percentile(values, 99))
     usual = ((1,) if mode == "F" else ()) + (255, 65535, 2**32 - 1)
-    return next(white for white in (*usual, values.max()) if values.max(initial=0) <= white)
+    white = next(white for white in (*usual, bright) if bright <= 2 * white)
+    return np.clip(values.astype(np.float32) / white, 0, 1)
 
 
 def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
