@@ -70,7 +70,7 @@ class Unit(nn.Module):
             merged = torch.stack(_shifted(kernel.flip(2, 3).transpose(0, 1))).sum(0)
             return F.conv_transpose2d(F.pad(x, (1,) * 4, mode="replicate"), merged.to(x.dtype), None, 2, 3)
         x = F.pad(x, (self.rim,) * 4, mode="reflect")
-        if len(kernel) > FEW or x.shape[-2] % 2 or x.shape[-1] % 2:
+        if self.stride > 1 or len(kernel) > FEW or x.shape[-2] % 2 or x.shape[-1] % 2:
             return F.conv2d(x, kernel.to(x.dtype), None, self.stride)
         blocks = torch.stack(_shifted(kernel), 1).flatten(0, 1)  # 2 x 2 positions at once, as filters
         return F.pixel_shuffle(F.conv2d(x, blocks.to(x.dtype), None, 2), 2)

@@ -36,7 +36,7 @@ def apply_file(
     target = Path(os.path.expanduser(out))
     if target.exists() and (not target.is_dir() or target.samefile(folder)):
         raise ValueError(f"{target} cannot take the pictures of {folder}; give another folder")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ and path.is_file())
     if not files:
         raise ValueError(f"{folder} holds no picture; give a folder with {', '.join(READ)} in it")
     wrong = {}
@@ -63,19 +63,17 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
 
 def frames(path: Path) -> int:
     """The number of frames of a picture file; 1 for a still."""
-    try:
-        with Image.open(path) as file:
-            return getattr(file, "n_frames", 1) if file.format in ANIMATED.values() else 1
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{path} is not a picture that can be read ({images.reason(error)}); replace the file") from error
+    with images.reading(path), Image.open(path) as file:
+        return getattr(file, "n_frames", 1) if file.format in ANIMATED.values() else 1
 
 
 def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
     """Frame after frame, in the time and order of the original; one frame is in memory at a time."""
     out = images.writable(out, tuple(ANIMATED))
     with Image.open(path) as file:
-        times = [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
-        painted = _painted(net, file, style, size)
+        with images.reading(path):
+            times = [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
+        painted = (fast.apply(net, frame, style) for frame in _frames(path, file, len(times), size))
         bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
         with images.atomic(out) as part:
             kind = ANIMATED[out.suffix.lower()]
@@ -83,11 +81,14 @@ def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style,
                 "duration": times if len(times) > 1 else times[0],
                 "loop": file.info.get("loop", 0),
             }
-            rest = iter(bar)
+            rest = (images.to_pil(image) for image in bar)
             next(rest).save(part, kind, save_all=True, append_images=rest, **facts)
 
 
-def _painted(net: fast.TransformNet, file: Image.Image, style: fast.Style, size: int | None) -> Iterator[Image.Image]:
-    for frame in ImageSequence.Iterator(file):
-        image: Tensor = images.from_pil(frame)
-        yield images.to_pil(fast.apply(net, image if size is None else images.resize(image, size), style))
+def _frames(path: Path, file: Image.Image, count: int, size: int | None) -> Iterator[Tensor]:
+    """The frames, one read after the other."""
+    for number in range(count):
+        with images.reading(path):
+            file.seek(number)
+            image = images.from_pil(file)
+        yield image if size is None else images.resize(image, size)

@@ -84,7 +84,7 @@ class Photographs:
         if self.where is None:
             self.names = sorted(OFFLINE)
         elif self.where.is_dir():
-            found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES)
+            found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
             self.names = sorted(str(path.relative_to(self.where)) for path in found)
         elif zipfile.is_zipfile(self.where):
             with zipfile.ZipFile(self.where) as archive:
@@ -102,7 +102,7 @@ class Photographs:
     @property
     def identity(self) -> dict[str, Any]:
         """How many they are and the sha256 of their names: trainings with equal ones saw the same photographs."""
-        names = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+        names = hashlib.sha256("\n".join(self.names).encode(errors="surrogateescape")).hexdigest()
         return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": names}
 
     def open(self, index: int) -> Image.Image:

@@ -1,0 +1,164 @@
+"""What a careless or hostile reader gives: odd names, pictures, masks, cards, states, networks, streams and interrupts."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from nstutils import cli, fast, images, results, stylise
+from nstutils.backbones import vgg
+from nstutils.fast_files import apply_file
+from nstutils.fast_training import Photographs, train
+from nstutils.guidance import load_mask
+
+SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
+TINY: dict[str, Any] = {"steps": 1, "batch": 1, "size": 32, "style_size": 48, "width": 4, "blocks": 0}
+
+
+@pytest.fixture(autouse=True)
+def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, with a narrow network instead of the shipped one."""
+    torch.manual_seed(0)
+    save_file(vgg((4, 4, 6, 6, 8)).state_dict(), tmp_path / "small.safetensors")
+    monkeypatch.setenv("NSTUTILS_WEIGHTS", str(tmp_path / "small.safetensors"))
+    monkeypatch.chdir(tmp_path)
+
+
+def picture(name: str, size: tuple[int, int] = (16, 24)) -> str:
+    """A picture file of noise."""
+    images.save(images.noise(size), "made.png")
+    os.replace("made.png", name)
+    return name
+
+
+def command(*words: str) -> int:
+    """The exit status of a command, run in this process."""
+    try:
+        return cli.main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def program(*words: str, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    shell = before + " ".join(["exec", sys.executable, "-m", "nstutils", *words])
+    return subprocess.run(shell, shell=True, capture_output=True, text=True, check=False, **options)
+
+
+def assert_told(said: str, *clues: str) -> None:
+    """The last line is one sentence with something to do."""
+    assert "Traceback" not in said, said
+    line = said.strip().splitlines()[-1]
+    assert line.startswith("nstutils")
+    assert "; " in line, line
+    assert all(clue in line for clue in clues), line
+
+
+BYTES = os.fsdecode(b"fot\xf6")
+
+
+@pytest.mark.parametrize("place", ["content", "style", "init", "out"])
+def test_a_file_name_that_is_no_unicode_is_saved_on_the_card_and_goes_on(place: str) -> None:
+    names = {"content": picture("a.png"), "style": picture("b.png"), "init": "noise", "out": "out.png"}
+    names[place] = f"{BYTES}.png" if place == "out" else picture(f"{BYTES}.png")
+    words = ["stylise", names["content"], names["style"], f"--init={names['init']}", "-o", names["out"], *SHALLOW]
+    assert command(*words) == 0
+    assert command(*words, "--resume") == 0
+    card = results.read_card(Path(names["out"]))
+    assert place == "out" or BYTES in json.dumps(card["settings"], ensure_ascii=False)
+
+
+def test_a_fast_network_learns_from_files_whose_names_are_no_unicode(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    style = picture(f"{BYTES}.png", (40, 40))
+    picture(f"photos/{BYTES}.png", (40, 40))
+    done = train([style], "photos", out="m.safetensors", **TINY)
+    assert train([style], "photos", out="m.safetensors", resume=True, **TINY).card == done.card
+
+
+def test_a_mask_painted_white_on_nothing_is_its_white_part() -> None:
+    mask = Image.new("RGBA", (24, 16), (0, 0, 0, 0))
+    mask.paste((255,) * 4, (0, 0, 12, 16))
+    mask.save("mask.png")
+    found = load_mask("mask.png", torch.zeros(1, 3, 16, 24))
+    assert torch.equal(found, (torch.arange(24) < 12).float().expand(1, 1, 16, 24))
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (1, 1, 1), (90, 90, 90)])
+def test_what_is_told_of_a_mask_is_what_it_does(colour: tuple[int, int, int]) -> None:
+    for name, shade in (("white.png", (255, 255, 255)), ("mask.png", colour)):
+        mask = Image.new("RGB", (24, 16))
+        mask.paste(shade, (0, 0, 12, 16))
+        mask.save(name)
+    common: dict[str, Any] = {"size": 24, "steps": 1, "content_layers": ["relu1_1"], "style_layers": ["relu1_1"]}
+    content, style = picture("a.png"), picture("b.png")
+    made = [stylise(content, style, content_guide=[name], **common) for name in ("white.png", "mask.png")]
+    assert torch.equal(made[0].image, made[1].image)
+    assert made[0].card["regions"] == made[1].card["regions"]
+    assert made[0].card["regions"]["gap"] == 192
+
+
+@pytest.mark.parametrize("depth", ["f4", "i4", "u4"])
+@pytest.mark.parametrize("stray", [-1, 1.001, 256, 70000])
+def test_one_stray_value_does_not_blacken_a_picture(depth: str, stray: float) -> None:
+    values = np.tile(np.linspace(0, 1, 24), (16, 1)) * (1 if depth == "f4" else 255)
+    stored = values.astype(depth)
+    stored[3, 3] = np.array(stray).astype("i8" if depth != "f4" else "f4").astype(depth)
+    tifffile.imwrite("x.tif", stored)
+    found = images.load("x.tif")[0, 0]
+    assert (found - torch.from_numpy(values / values.max())).abs().mean() < 0.01
+
+
+def net(width: int = 4) -> fast.TransformNet:
+    """A small fast network."""
+    return fast.TransformNet(["one", "other"], width=width, blocks=1).eval()
+
+
+def moving(path: str, times: int = 3, **facts: Any) -> Path:
+    """An animation of noise."""
+    frames = [images.to_pil(images.noise((30, 40), k)) for k in range(times)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=50, **facts)
+    return Path(path)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.4, 0.7, 0.95])
+def test_a_cut_animation_does_not_stop_the_pictures_after_it(part: float) -> None:
+    os.mkdir("in")
+    data = moving("in/b.gif").read_bytes()
+    Path("in/b.gif").write_bytes(data[: int(part * len(data))])
+    picture("in/c.png", (20, 20))
+    wrong = apply_file(net(), "in", "out")
+    assert wrong.keys() <= {"b.gif"}
+    assert Path("out/c.png").exists()
+    assert all("; " in reason for reason in wrong.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_what_is_no_file_is_passed_by_in_a_folder() -> None:
+    os.mkdir("in")
+    os.mkfifo("in/a.png")
+    os.mkdir("in/b.png")
+    picture("in/c.png", (20, 20))
+    assert Photographs("in").names == ["c.png"]
+    assert apply_file(net(), "in", "out") == {}
+    assert os.listdir("out") == ["c.png"]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_very_narrow_network_keeps_its_stride(width: int) -> None:
+    narrow = net(width)
+    unit = narrow.segments[0][1]  # type: ignore[index]
+    x = torch.rand(1, width, 20, 24)
+    expected = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), unit.conv.weight, None, 2)
+    assert torch.allclose(unit.convolved(x), expected, atol=1e-6)
+    assert fast.apply(narrow, torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
