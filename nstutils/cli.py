@@ -1,9 +1,11 @@
 """The command line: `nstutils stylise | figure | fast | fetch | doctor`.
 
-Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use.
+Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use. What takes long to load (torch) is loaded when a
+command needs it.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import multiprocessing
@@ -14,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from importlib.metadata import version
+from typing import Any, NoReturn, TextIO
 
 from nstutils import fetch
-from nstutils.fast_training import Recipe, train
+from nstutils.fast_recipe import Recipe
 from nstutils.options import Options
-from nstutils.settings import BACKBONES, PRESETS
+from nstutils.settings import BACKBONES, FIGURES, PRESETS
 
 LISTS = ("content_layers", "style_layers")
 NUMBERS = ("style_weights",)
@@ -36,7 +39,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; `stylise` is made from the fields of `Options`."""
     top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
-    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    top.add_argument("--version", action="version", version=f"nstutils {version('nstutils')}", help="show the version and exit")
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
     _stylise(commands.add_parser("stylise", help="one picture from two", description=_presets()))
     _figure(commands.add_parser("figure", help="the documents' experiments: their figures, and whether their claims hold",
                                 description="Draw figures of the documents, and check their claims in numbers."))  # fmt: skip
@@ -44,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
                               description="Fast style transfer: train a network once, then one pass a picture."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
-    get.set_defaults(run=run_fetch)
+    get.set_defaults(run=run_fetch, needs=lambda args: "nstutils.weights" if {*args.name} & {*fetch.WEIGHTS} else "")
     doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
     doctor.add_argument(
         "--layers",
@@ -52,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         choices=BACKBONES,
         help=f"a network's layers instead: {', '.join(BACKBONES)} (default: none)",
     )
-    doctor.set_defaults(run=run_doctor)
+    doctor.set_defaults(run=run_doctor, needs=lambda _: "nstutils.doctor")
     return top
 
 
@@ -77,11 +81,17 @@ def _stylise(command: argparse.ArgumentParser) -> None:
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
-    command.set_defaults(run=run_stylise)
+    command.set_defaults(run=run_stylise, needs=lambda _: "nstutils.stylise")
 
 
 def _figure(command: argparse.ArgumentParser) -> None:
-    command.add_argument("id", nargs="+", metavar="ID", help="figures to make; all makes every one, list prints their names")
+    command.add_argument(
+        "id",
+        nargs="+",
+        metavar="ID",
+        choices=("all", "list", *FIGURES),
+        help="figures to make; all makes every one, list prints their names",
+    )
     command.add_argument("--preset", choices=tuple(PRESETS), help="how large and how long: smoke (seconds, nothing is judged), "
                          "quick or paper (the documents' own sizes and iterations) (default: quick)")  # fmt: skip
     command.add_argument("--backbone", choices=BACKBONES, help="the network that looks (default: classroom)")
@@ -91,7 +101,7 @@ def _figure(command: argparse.ArgumentParser) -> None:
     elsewhere.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes that share the runs (default: 1)")
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
-    command.set_defaults(run=run_figure)
+    command.set_defaults(run=run_figure, needs=lambda args: "" if "list" in args.id else "nstutils.experiments")
 
 
 def _fast(command: argparse.ArgumentParser) -> None:
@@ -106,14 +116,14 @@ def _fast(command: argparse.ArgumentParser) -> None:
                            choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
                            help=f"{item.metadata['help']} (default: {item.default})")  # fmt: skip
     train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
-    train.set_defaults(run=run_fast_train)
+    train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast_training")
     use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
     use.add_argument("source", metavar="IN", help="picture (path or known name), folder, or animated GIF or WebP")
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
     use.add_argument("--style", metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)")
     use.add_argument("--size", type=whole, metavar="N", help="long side in pixels (default: as IN is)")
-    use.set_defaults(run=run_fast_apply)
+    use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast_files")
 
 
 def _help(name: str, text: str, default: Any) -> str:
@@ -180,7 +190,7 @@ def schedule(text: str) -> Any:
 
 def run_stylise(args: argparse.Namespace) -> int:
     """`nstutils stylise`."""
-    from nstutils.stylise import stylise  # torch takes seconds to load: only where it is used
+    from nstutils.stylise import stylise
 
     known = {item.name for item in dataclasses.fields(Options)}
     begin, worked = time.perf_counter(), threading.Event()
@@ -203,14 +213,12 @@ def run_stylise(args: argparse.Namespace) -> int:
 
 def run_figure(args: argparse.Namespace) -> int:
     """`nstutils figure`."""
-    from nstutils.experiments import ROWS, figure, find
-
-    known = [row.id for row in ROWS]
-    asked = [find(id).id for id in dict.fromkeys(args.id) if id not in ("all", "list")]
     if "list" in args.id:
-        print("\n".join(known))
+        print("\n".join(FIGURES))
         return 0
-    wanted = known if "all" in args.id else asked
+    from nstutils.experiments import figure
+
+    wanted = FIGURES if "all" in args.id else tuple(dict.fromkeys(args.id))
     if not args.folder:
         raise ValueError("--out is '', which is empty; give a folder, for instance build/figures")
     failed = 0
@@ -267,6 +275,8 @@ def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
 
 def run_fast_train(args: argparse.Namespace) -> int:
     """`nstutils fast train`."""
+    from nstutils.fast_training import train
+
     recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(Recipe)}
     done = train(args.style, args.images, out=args.out, resume=args.resume, progress=True, **recipe)
     count = done.history["steps"][-1]["step"] if done.history["steps"] else 0
@@ -328,28 +338,90 @@ def run_doctor(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; an error that can be understood is told in one sentence."""
-    args = parser().parse_args(arguments)
+class Lines:
+    """A stream that is no screen: of a progress bar a line every ten seconds and its last one, everything else as it is."""
+
+    def __init__(self, stream: TextIO, every: float = 10):
+        self.stream, self.every, self.bar, self.shown, self.next = stream, every, "", "", time.monotonic() + every
+
+    def write(self, text: str) -> int:
+        """Write `text`; what begins with a return is a bar, which ends with a line of its own."""
+        if "\r" in text:
+            self.bar = text.rpartition("\r")[2].rstrip()
+            if time.monotonic() > self.next:
+                self._show()
+        elif text == "\n" and self.bar:
+            self._show()
+            self.bar = ""
+        else:
+            self.stream.write(text)
+        return len(text)
+
+    def _show(self) -> None:
+        if self.bar not in ("", self.shown):
+            self.stream.write(self.bar + "\n")
+            self.shown, self.next = self.bar, time.monotonic() + self.every
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def streams() -> Iterator[None]:
+    """Where to print to, also where the shell has closed it, where it knows few letters, and where it is no screen."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open as long as the program)
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    with contextlib.nullcontext() if sys.stderr.isatty() else contextlib.redirect_stderr(Lines(sys.stderr)):
+        yield
+
+
+NO_ROOM = ("memory", "could not create a primitive", "can't start new thread")  # torch has no error of its own for memory
+
+
+def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = lambda: None) -> int:
+    """Run one command; an error that can be understood is told in one sentence. `loaded` is called when it can begin."""
+    with streams():
+        args = parser().parse_args(arguments)
+        if not args.command:
+            parser().print_help(sys.stderr)
+            return 2
+        try:
+            if args.needs(args):
+                importlib.import_module(args.needs(args))
+            loaded()
+            status: int = args.run(args)
+            sys.stdout.flush()  # so that a reader who went away, or a full disk, shows here
+            return status
+        except (KeyboardInterrupt, ValueError, OSError, ArithmeticError, MemoryError, RuntimeError) as error:
+            sentence, status = told(error)
+            if sentence:
+                print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
+            _give_up_output()
+            return status
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """What an error says, in one sentence, and the status it ends with; a mistake in this package is raised again."""
+    said = " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return said or "stopped before anything was done", 1
+    if isinstance(error, BrokenPipeError):
+        return "", 1
+    if isinstance(error, OSError) and error.errno is not None:  # the system's own: it says nothing of what to do
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; choose another file or place", 1
+    if isinstance(error, MemoryError) and "; " in said or isinstance(error, ValueError | OSError | ArithmeticError):
+        return said, 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1
+    if isinstance(error, RuntimeError) and not any(word in said for word in NO_ROOM):
+        raise error
+    return "there is not enough memory for this; choose a smaller size", 1
+
+
+def _give_up_output() -> None:
+    """What cannot be written any more is not tried again at the end."""
     try:
-        status: int = args.run(args)
-        sys.stdout.flush()  # so that a reader who went away shows here
-        return status
-    except KeyboardInterrupt as stop:
-        print(f"nstutils {args.command}: {str(stop) or 'stopped before anything was done'}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ValueError, OSError, ArithmeticError) as error:
-        sentence = " ".join(str(error).split())
-        print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
-        return 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1
-    except (MemoryError, RuntimeError) as error:
-        # torch has no error of its own for memory; any other RuntimeError is a mistake in this package
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        known = isinstance(error, MemoryError) and str(error)
-        sentence = known or "there is not enough memory for this; choose a smaller size"
-        print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
-        return 1

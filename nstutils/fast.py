@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from nstutils import images, tiles, weights
 from nstutils.devices import choose
+from nstutils.fast_recipe import NORMS, UPS
 
-NORMS, UPS = ("instance", "batch"), ("resize", "transposed")
 SMALLEST = 16  # pixels on the short side: the blocks see a quarter of them and mirror their rim
 LARGEST = 2048 * 2048  # pixels that are computed in one piece: about 2 GB at width 16
 TILE = 1024

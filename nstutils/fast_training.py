@@ -26,11 +26,10 @@ from tqdm.auto import tqdm
 from nstutils import fast, images, losses, results, tiles
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.devices import choose
+from nstutils.fast_recipe import Recipe
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.optimise import interruptible
-from nstutils.options import option
 from nstutils.problem import identity
-from nstutils.settings import BACKBONES
 from nstutils.weights import backbone
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
@@ -38,42 +37,6 @@ OFFLINE = tuple(images.PHOTOGRAPHS)  # the photographs inside scikit-image
 HELD_OUT = ("town", "hills", "coast")  # shipped pictures that no training sees
 WARM_UP = 50  # steps in which the learning rate rises
 ROW = 10  # steps that share a row of the history
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides how a network comes out, beside its styles and photographs."""
-
-    steps: int = option(2000, "steps")
-    batch: int = option(4, "photographs a step")
-    size: int = option(128, "pixels on the side of a crop of a photograph")
-    style_size: int = option(384, "long side of the style pictures in pixels")
-    width: int = option(16, "filters at full size")
-    blocks: int = option(5, "residual blocks")
-    norm: str = option("instance", "normalisation", choices=fast.NORMS)
-    up: str = option("resize", "way up: enlarge and convolve, or a transposed convolution", choices=fast.UPS)
-    alpha: float = option(1.0, "weight of the content, on the papers' scale")
-    beta: float = option(5e3, "weight of the style, on the papers' scale")
-    tv: float = option(0.05, "weight of the total variation (raw, document A's sum)")
-    lr: float = option(3e-3, "learning rate of Adam; it rises for 50 steps and then fades along a cosine")
-    seed: int = option(0, "seed of the network's first values and of the crops")
-    backbone: str = option("classroom", "the network that judges", choices=BACKBONES)
-    dtype: str = option("auto", "number type inside the networks", choices=("auto", "float32", "bfloat16"))
-
-    def __post_init__(self) -> None:
-        """Refuse what no training could use."""
-        for name in ("steps", "batch", "size", "style_size", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1; give a positive whole number")
-        if self.size % 4 or self.size < 32:
-            raise ValueError(f"size is {self.size}, but must be a multiple of 4 from 32 up; give for instance 128")
-        for name in ("alpha", "beta", "tv", "lr"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be a number from 0 up; give another")
-        if not self.beta or not self.lr:
-            raise ValueError("beta and lr must not be zero: without them no style is learnt; leave them out for the defaults")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}, but must be a whole number from 0 up; give another")
 
 
 class Photographs:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, Layer, geometry
+from nstutils.options import GUIDE_MODES
 
 Mask = str | os.PathLike[str] | Tensor
 
@@ -99,7 +100,7 @@ def field(mask: Tensor, row: Layer) -> Tensor:
     return mask
 
 
-MODES: dict[str, Callable[[Tensor, Layer], Tensor]] = {"simple": simple, "inside": inside, "field": field}
+MODES: dict[str, Callable[[Tensor, Layer], Tensor]] = dict(zip(GUIDE_MODES, (simple, inside, field), strict=True))
 
 
 def reaches(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: str) -> bool:

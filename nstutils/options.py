@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nstutils.guidance import MODES, Mask
 from nstutils.settings import BACKBONES, PRESETS
-from nstutils.updates import METHODS
 
+if TYPE_CHECKING:
+    from nstutils.guidance import Mask
+
+GUIDE_MODES = ("simple", "inside", "field")
+RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
 INITS = ("noise", "content", "style", "stripes")
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
@@ -31,9 +34,9 @@ class Options:
     pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
     device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
     dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
-    method: str = option("adam", "optimiser", choices=tuple(METHODS))
+    method: str = option("adam", "optimiser", choices=tuple(RATES))
     lr: float | None = option(
-        None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, (_, rate) in METHODS.items())})", metavar="X"
+        None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})", metavar="X"
     )
     init: str = option("noise", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", metavar="N")
@@ -47,13 +50,15 @@ class Options:
     )
     layer_weights: Any = option(None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", metavar="W,...")
     style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
-    content_guide: Sequence[Mask] | None = option(None, "mask of the region for a style (repeat, one a style)", metavar="MASK")
-    style_guide: Sequence[Mask] | None = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    content_guide: "Sequence[Mask] | None" = option(
+        None, "mask of the region for a style (repeat, one a style)", metavar="MASK"
+    )
+    style_guide: "Sequence[Mask] | None" = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
     guide_mode: str = option(
         "simple",
         "how a mask reaches a layer: simple (averaged over a position's own pixels), inside (the same, eroded by a position) "
         "or field (averaged over all that a position sees)",
-        choices=tuple(MODES),
+        choices=GUIDE_MODES,
     )
     tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
     keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))

@@ -17,6 +17,12 @@ class Preset:
 
 PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 200), "paper": Preset(512, 500)}
 BACKBONES = ("classroom", "vgg19", "vgg16", "squeezenet", "random-vgg19")
+FIGURES = (
+    "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction",
+    "gradients", "gallery", "tradeoff-grid", "ratio-row", "content-layer", "style-layer", "initialisation", "seeds",
+    "failing-start", "tv", "layer-weights", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers",
+    "guided-gram", "fast-transfer", "photoreal", "dark-restoration",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nstutils.options import RATES
+
 State = dict[str, Any]
 
 REMEMBERED = 20  # steps whose curvature L-BFGS remembers
@@ -86,9 +88,9 @@ def _newton(state: State, g: Tensor) -> Tensor:
 
 
 METHODS: dict[str, tuple[Callable[[Tensor, Tensor, float, State], None], float]] = {  # update, default learning rate
-    "adam": (adam, 0.05),
-    "lbfgs": (lbfgs, 1.0),
-    "sgd": (sgd, 0.02),
+    "adam": (adam, RATES["adam"]),
+    "lbfgs": (lbfgs, RATES["lbfgs"]),
+    "sgd": (sgd, RATES["sgd"]),
 }
 
 

@@ -1,7 +1,9 @@
 """What a careless or hostile reader gives: odd names, pictures, masks, cards, states, networks, streams and interrupts."""
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from nstutils import cli, fast, images, results, stylise
 from nstutils.backbones import vgg
@@ -162,3 +165,83 @@ def test_a_very_narrow_network_keeps_its_stride(width: int) -> None:
     expected = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), unit.conv.weight, None, 2)
     assert torch.allclose(unit.convolved(x), expected, atol=1e-6)
     assert fast.apply(narrow, torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
+
+
+def test_the_program_alone_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command() == 2
+    said = capsys.readouterr().err
+    assert all(re.search(rf"^ +{name} ", said, re.MULTILINE) for name in ("stylise", "figure", "fast", "fetch", "doctor"))
+
+
+def test_the_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--version") == 0
+    assert re.fullmatch(r"nstutils \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_costs_nothing(closed: str) -> None:
+    done = program("stylise", picture("a.png"), picture("b.png"), "-o out.png", *SHALLOW, closed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert results.Result.load("out.png").finished
+
+
+@pytest.mark.parametrize("where", ["LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 ", "PYTHONIOENCODING=ascii "])
+def test_a_terminal_that_knows_few_letters_is_told_with_escapes(where: str) -> None:
+    names = [picture("ä.png"), picture("ö.png"), "-o bildü.png"]
+    done = program("stylise", *names, *SHALLOW, before=where)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.match(r"bild(\\xfc|\\udcc3\\udcbc)\.png: 2 steps", done.stdout)
+    assert results.Result.load("bildü.png").finished
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+def test_a_full_disk_behind_the_output_is_told_with_something_to_do() -> None:
+    done = program("doctor", "--layers=random-vgg19", ">/dev/full")
+    assert done.returncode == 1
+    assert_told(done.stderr, "doctor", "No space left")
+    assert done.stderr.count("\n") == 1
+
+
+INTERRUPT = """
+import os, runpy, signal, sys
+module = sys.argv.pop(1)
+class Hook:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Hook())
+runpy.run_module("nstutils", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["nstutils.cli", "argparse", "requests", "torch", "numpy", "torch.nn", "nstutils.stylise", "nstutils.optimise"]
+)
+def test_an_interrupt_while_modules_load_is_one_line(module: str) -> None:
+    words = [module, "stylise", picture("a.png"), picture("b.png"), "-o", "out.png", *SHALLOW]
+    done = subprocess.run([sys.executable, "-c", INTERRUPT, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "nstutils: stopped before anything was done\n")
+
+
+def test_a_bar_is_plain_lines_where_there_is_no_screen() -> None:
+    file = io.StringIO()
+    lines = cli.Lines(file, every=0)
+    with tqdm(total=3, file=lines, mininterval=0, desc="steps") as bar:
+        for _ in range(3):
+            bar.update()
+        tqdm.write("a word between", file=lines)
+    print("the end", file=lines)
+    said = file.getvalue()
+    assert "\r" not in said
+    assert "\n\n" not in said
+    assert re.search(r"^steps: .* 2/3 ", said, re.MULTILINE)
+    assert said.splitlines()[-3:-1] == ["a word between", said.splitlines()[-2]]
+    assert said.endswith("\nthe end\n")
+
+
+def test_the_bar_of_a_command_is_one_line_in_a_file() -> None:
+    done = program("stylise", picture("a.png"), picture("b.png"), "-o out.png", *SHALLOW, "--steps=400", "--scales=1")
+    assert done.returncode == 0
+    assert "\r" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 3

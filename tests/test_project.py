@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from nstutils import cli, devices, doctor
 from nstutils.experiments import ROWS
-from nstutils.settings import BACKBONES
+from nstutils.settings import BACKBONES, FIGURES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,25 +30,26 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "devices": "",
     "losses": "",
     "settings": "",
-    "updates": "",
+    "options": "settings",
+    "updates": "options",
+    "fast_recipe": "options settings",
     "fetch": "settings",
     "images": "fetch",
     "plots": "images",
     "results": "fetch images",
-    "guidance": "backbones images",
+    "guidance": "backbones images options",
     "measures": "backbones images losses",
     "weights": "backbones fetch images settings",
     "tiles": "backbones losses",
     "optimise": "backbones images losses results tiles updates",
     "preflight": "backbones images losses optimise tiles",
-    "options": "guidance settings updates",
     "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
     "stylise": "backbones images losses optimise options preflight problem results tiles",
     "sweeps": "backbones images losses optimise options preflight problem results stylise weights",
     "recipes": "backbones images losses",
-    "fast": "devices images tiles weights",
+    "fast": "devices fast_recipe images tiles weights",
     "fast_files": "fast images",
-    "fast_training": "backbones devices fast images losses optimise options problem results settings tiles weights",
+    "fast_training": "backbones devices fast fast_recipe images losses optimise problem results tiles weights",
     "claims": "backbones guidance images losses measures options problem results weights",
     "figures": "backbones claims images measures plots weights",
     "trials": "backbones claims devices fast images losses optimise options problem recipes results stylise sweeps weights",
@@ -112,7 +113,7 @@ def test_the_help_of_every_command_states_every_default(
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith(f"usage: nstutils {name}".strip())
     for action in command._actions:
-        if action.dest in ("help", "command"):
+        if action.dest in ("help", "version", "command"):
             continue
         assert action.help
         assert " ".join(action.help.split()).replace("%%", "%") in said
@@ -164,7 +165,10 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 def imports(tree: ast.Module) -> set[str]:
     """The modules of this package that a module imports, also inside its functions."""
     found = set()
+    typing = {n for i in tree.body if isinstance(i, ast.If) and ast.unparse(i.test) == "TYPE_CHECKING" for n in i.body}
     for node in ast.walk(tree):
+        if node in typing:
+            continue  # read by mypy alone
         if isinstance(node, ast.ImportFrom) and node.module == "nstutils":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nstutils."):
@@ -267,3 +271,25 @@ def test_bfloat16_is_not_chosen_where_onednn_may_not_use_it() -> None:
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "torch.float32"
+
+
+def test_the_names_that_the_command_line_knows_without_loading_anything_are_those_there_are() -> None:
+    assert list(FIGURES) == [row.id for row in ROWS]
+
+
+@pytest.mark.parametrize("words", ["-c 'import nstutils'", "-m nstutils", "-m nstutils --help", "-m nstutils figure list"])
+def test_what_needs_no_torch_does_not_load_it(words: str) -> None:
+    done = subprocess.run(f"{sys.executable} -X importtime {words}", shell=True, capture_output=True, text=True, check=False)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "nstutils" in loaded
+    assert not loaded & {"torch", "numpy", "PIL", "matplotlib"}
+
+
+@pytest.mark.parametrize("first", ["nstutils.stylise", "nstutils.settings", "nstutils.optimise", "nstutils.sweeps"])
+def test_a_function_is_found_by_its_name_though_a_module_has_the_same(first: str) -> None:
+    code = (
+        f"import {first}, nstutils, types; from nstutils import *; from nstutils import stylise as s; "
+        "print([n for n in nstutils.__all__ if isinstance(getattr(nstutils, n), types.ModuleType)], s is nstutils.stylise)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] True"
