@@ -297,7 +297,7 @@ def _keep(run: _Run, target: Path) -> None:
         state = {"card": run.card, "done": run.done, "seconds": run.seconds, "rows": run.rows, "recent": run.recent}
         state |= {"net": run.net.state_dict(), "optimiser": run.optimiser.state_dict()}
         results.save_state(state, results.state_path(target))
-    results.write_json(card, results.card_path(target))
+    results.write_json(results.sealed(card), results.card_path(target))
     images.save(preview(run.net), target.with_name(target.name + ".preview.jpg"))
     fast.save(run.net, target, {key: run.card[key] for key in ("settings", "backbone", "weights_sha256", "kappa")})
     if run.done == run.recipe.steps:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -45,7 +46,7 @@ class Result:
         data = images.encoded(self.image, path.suffix)
         digest = hashlib.sha256(data).hexdigest()
         card = self.card | {"finished": self.finished, "picture_sha256": digest, "history": self.history}
-        text = as_json(card)
+        text = as_json(sealed(card))
         if self.state is not None:
             save_state({"card": card, "state": self.state}, state_path(path))
             images.write(data, path)
@@ -79,7 +80,7 @@ def _card_and_state(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
             raise
         card = {}  # killed before its first card was written, but the state has a copy
     ours = card.get("picture_sha256") == digest
-    if ours and card.get("finished", True):
+    if ours and card.get("finished") is True:
         return card, None
     if ours or unfinished:
         saved = load_state(state_path(path))
@@ -100,16 +101,25 @@ def state_path(path: Path) -> Path:
     return path.with_name(path.name + ".state.safetensors")
 
 
+def sealed(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card with a hash of all that it says, so that what was changed later is not believed."""
+    plain = json.loads(json.dumps(card))
+    return dict(card) | {"card_sha256": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()}
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """The run card of a picture."""
     try:
         card = json.loads(card_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{card_path(path)} is damaged ({images.reason(error)}); make the picture again") from error
-    if not isinstance(card, dict) or not all(isinstance(card.get(key, {}), dict) for key in ("settings", "history")):
+    if not isinstance(card, dict):
         raise ValueError(f"{card_path(path)} is not a run card; make the picture again")
+    seal = card.pop("card_sha256", None)
+    if sealed(card)["card_sha256"] != seal:
+        raise ValueError(f"{card_path(path)} was changed since it was written; make the picture again")
     return card
 
 
@@ -152,19 +162,31 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
             return {"items": [[key, plain(item)] for key, item in value.items()]}
         return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
 
-    header = {"state": json.dumps(plain(state))}
-    images.write(serialised(tensors, header), path)
+    text = json.dumps(plain(state))
+    images.write(serialised(tensors, {"state": text, "checksum": _checksum(text, tensors)}), path)
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """A number that changes with any bit of a state."""
+    number = zlib.crc32(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        number = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), number)
+        number = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, number)
+    return f"{number:08x}"
 
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read what `save_state` wrote."""
     try:
         with safe_open(path, "pt") as file:
-            skeleton = json.loads((file.metadata() or {})["state"])
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _checksum(header["state"], tensors) != header["checksum"]:
+            raise ValueError("its checksum is another")
+        skeleton = json.loads(header["state"])
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
-    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({images.reason(error)}); start the run again without --resume") from error
 
     def full(value: Any) -> Any:

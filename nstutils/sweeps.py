@@ -225,7 +225,15 @@ def _record(place: Path, runs: Sequence[Run]) -> Path:
 
 def _begun(place: Path) -> dict[Path, list[str]]:
     """The keys of the runs of every batch that was begun, by its record."""
-    return {path: json.loads(path.read_text(encoding="utf-8"))["runs"] for path in sorted(place.glob("*.batch.json"))}
+    return {path: _members(path) for path in sorted(place.glob("*.batch.json"))}
+
+
+def _members(record: Path) -> list[str]:
+    """The keys that a record names; none where it is damaged, so that its runs are made again and it goes."""
+    try:
+        return [str(key) for key in json.loads(record.read_text(encoding="utf-8"))["runs"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def _tidy(ends: Ends, place: Path | None) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from nstutils import cli, fast, images, results, stylise
+from nstutils import cli, fast, images, results, stylise, sweep
 from nstutils.backbones import vgg
 from nstutils.fast_files import apply_file
 from nstutils.fast_training import Photographs, train
@@ -245,3 +245,78 @@ def test_the_bar_of_a_command_is_one_line_in_a_file() -> None:
     assert done.returncode == 0
     assert "\r" not in done.stderr
     assert len(done.stderr.splitlines()) <= 3
+
+
+def edited(change: Any) -> None:
+    """Change the card of out.png by hand."""
+    path = results.card_path(Path("out.png"))
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(change(card) or card))
+
+
+CHANGES = {
+    "no history": lambda card: card.pop("history") and None,
+    "an empty history": lambda card: card.update(history={}),
+    "no steps": lambda card: card["history"].update(steps=None),
+    "no end": lambda card: card["history"].pop("final") and None,
+    "not finished": lambda card: card.update(finished="no"),
+    "perhaps finished": lambda card: card.pop("finished") and None,
+    "another loss": lambda card: card["history"]["final"].update(style=1.0),
+    "no list": lambda card: [card],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_card_that_was_changed_by_hand_is_not_believed(change: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["stylise", picture("a.png"), picture("b.png"), "-o", "out.png", *SHALLOW]
+    assert command(*words) == 0
+    edited(change)
+    assert command(*words, "--resume") == 2
+    assert_told(capsys.readouterr().err, "out.png.run.json", "make the picture again")
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_run_of_a_store_whose_card_was_changed_is_made_again(change: Any) -> None:
+    common: dict[str, Any] = {"size": 16, "steps": 2, "content_layers": ["relu1_1"], "style_layers": ["relu1_1"]}
+    asked = (picture("a.png"), picture("b.png"), [{"seed": 0}])
+    (first,) = sweep(*asked, folder="store", progress=False, **common)
+    (path,) = Path("store").glob("*.png")
+    for file in (path, results.card_path(path)):
+        os.rename(file, file.name.replace(path.name, "out.png"))
+    edited(change)
+    os.rename("out.png", path)
+    os.rename("out.png.run.json", results.card_path(path))
+    (again,) = sweep(*asked, folder="store", progress=False, **common)
+    assert torch.equal(again.image, first.image)
+    assert [row["total"] for row in again.history["steps"]] == [row["total"] for row in first.history["steps"]]
+
+
+def test_a_card_that_is_nested_without_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["stylise", picture("a.png"), picture("b.png"), "-o", "out.png", *SHALLOW]
+    assert command(*words) == 0
+    Path("out.png.run.json").write_text("[" * 100_000 + "]" * 100_000)
+    assert command(*words, "--resume") == 2
+    assert_told(capsys.readouterr().err, "out.png.run.json is damaged")
+
+
+def test_a_flipped_bit_anywhere_in_a_state_is_found(tmp_path: Path) -> None:
+    state = {"x": torch.rand(3, 5), "half": torch.rand(4).bfloat16(), "none": torch.zeros(0), "one": torch.tensor(True)}
+    path = tmp_path / "a.state.safetensors"
+    results.save_state({"step": 3, "rows": [1.5, {"k": None}]} | state, path)
+    data = path.read_bytes()
+    for bit in range(0, 8 * len(data), 7):  # one or two of every byte
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="is damaged .* without --resume"):
+            results.load_state(path)
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", "null", "{", '{"runs": null}', '{"runs": [1]}', "[" * 100_000])
+def test_a_damaged_record_of_a_batch_does_not_block_its_folder(record: str) -> None:
+    os.mkdir("store")
+    Path("store/x.batch.json").write_text(record)
+    common: dict[str, Any] = {"size": 16, "steps": 2, "content_layers": ["relu1_1"], "style_layers": ["relu1_1"]}
+    done = sweep(picture("a.png"), picture("b.png"), [{"seed": 0}, {"seed": 1}], folder="store", progress=False, **common)
+    assert len(done) == 2
+    assert record == '{"runs": [1]}' or not list(Path("store").glob("*.batch.json"))

@@ -121,8 +121,10 @@ def test_equal_settings_are_accepted_though_tuples_became_lists(tmp_path: Path) 
         (b'{"finished": true, "hist', ValueError, "damaged"),
         (b"\xff\xfe\x00", ValueError, "damaged"),
         (b"[1, 2]", ValueError, "not a run card"),
-        (b'{"settings": [1]}', ValueError, "not a run card"),
-        (b"{}", ValueError, "not the picture"),
+        (b'{"settings": [1]}', ValueError, "was changed"),
+        (b"{}", ValueError, "was changed"),
+        (b"null", ValueError, "not a run card"),
+        (b"[" * 100_000, ValueError, "damaged"),
     ],
 )
 def test_a_card_that_is_missing_or_damaged_is_told(
