@@ -5,10 +5,11 @@ first, then what was kept before, then torch hub's cache, then one download. Not
 """
 
 import json
+import math
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def structure(name: str) -> FeatureExtractor:
 def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
     """A network of the plan `name` with the weights of `state`; refuses weights of another network."""
     if name in VGG_CONVS or name == "classroom":
-        widths = [len(state[f"conv{block}_1.weight"]) for block in range(1, 6) if f"conv{block}_1.weight" in state]
+        first = [state[f"conv{block}_1.weight"] for block in range(1, 6) if f"conv{block}_1.weight" in state]
+        widths = [len(kernel) for kernel in first if kernel.ndim]
         net = vgg(widths if len(widths) == 5 else (64, 128, 256, 512, 512), VGG_CONVS.get(name, VGG_CONVS["vgg19"]), pool)
     else:
         net = squeezenet(pool)
@@ -69,8 +71,19 @@ def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], poo
             f"give the file that belongs to {name}, or another backbone"
         )
     net.load_state_dict({key: value.float() for key, value in state.items()})
-    mean, std = (json.loads(header[key]) if key in header else v for key, v in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)))
+    mean, std = (_three(header, key, usual) for key, usual in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)))
     return FeatureExtractor(net, name=name, sha256=header["sha256"], mean=mean, std=std)
+
+
+def _three(header: Mapping[str, str], key: str, usual: Sequence[float]) -> Sequence[float]:
+    """The number of each colour that a header gives, or the usual ones; none may be 0 where it divides."""
+    try:
+        values = [float(value) for value in json.loads(header[key])] if key in header else list(usual)
+    except (TypeError, ValueError, RecursionError):
+        values = []
+    if len(values) != 3 or not all(math.isfinite(value) and (value or key == "mean") for value in values):
+        raise ValueError(f"the header of these weights gives {key} as {header[key][:40]}, wanted three numbers; write it anew")
+    return values
 
 
 def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> State:
@@ -104,7 +117,9 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
     except Exception as error:  # a damaged file can raise anything inside torch.load
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:80]
         raise ValueError(f"{path} is damaged or not a weights file ({reason}); download it again") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise ValueError(f"{path} holds something else than weights; give a state dict of tensors")
     ours = path.parent == settings().cache and "sha256" in header  # kept features carry the hash of the file they came from
     return state, header if ours else header | {"sha256": fetch.sha256(path)}
