@@ -306,11 +306,21 @@ def load(path: str | os.PathLike[str] = "fast") -> TransformNet:
     path = find(path)
     state, header = weights.read(path)
     try:
-        net = TransformNet(**json.loads(header["plan"]))
+        net = _planned(json.loads(header["plan"]), state)
         net.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a fast network of this project; make one with `nstutils fast train`") from error
     return net.eval()
+
+
+def _planned(plan: dict[str, Any], state: Mapping[str, Tensor]) -> TransformNet:
+    """The network of a plan, once the plan is that of the numbers in its file: nothing large is made for a wrong one."""
+    scale = state["segments.0.0.scale"]
+    found = {"styles": scale.shape[0], "width": scale.shape[1], "blocks": len({key.split(".")[1] for key in state}) - 2}
+    told = {"styles": len(plan["styles"]), "width": plan["width"], "blocks": plan["blocks"]}
+    if found != told or not all(isinstance(name, str) for name in plan["styles"]):
+        raise ValueError("the plan is of another network")
+    return TransformNet(**plan)
 
 
 def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:

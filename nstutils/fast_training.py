@@ -308,23 +308,22 @@ def _restore(run: _Run, target: Path) -> None:
     """Put the run where the unfinished one at `target` stood; refuses one with other settings."""
     path = results.state_path(target)
     if not path.exists() and target.exists() and results.read_card(target).get("finished"):
-        saved: dict[str, Any] = {
-            "card": results.read_card(target),
-            "done": run.recipe.steps,
-            "net": fast.load(target).state_dict(),
-        }
-        saved |= {"rows": saved["card"]["history"]["steps"], "seconds": saved["card"]["history"]["seconds"]}
+        card = results.read_card(target)
+        saved: dict[str, Any] = {"card": card, "done": run.recipe.steps, "net": fast.load(target).state_dict()}
+        saved |= {"rows": card["history"]["steps"], "seconds": card["history"]["seconds"]}
     else:
         saved = results.load_state(path)
-        run.optimiser.load_state_dict(saved["optimiser"])
-        run.recent = saved["recent"]
-    differ = results.differences(saved["card"]["settings"], run.card["settings"])
+        if "optimiser" not in saved:
+            raise ValueError(f"{path} is not the state of a training; begin afresh under another name")
+    differ = results.differences(saved["card"].get("settings", {}), run.card["settings"])
     if differ:
         raise ValueError(
             f"{target} was begun with other settings ({differ}); ask for these, or begin afresh under another name"
         )
     run.net.load_state_dict(saved["net"])
-    run.done, run.seconds, run.rows = saved["done"], saved["seconds"], saved["rows"]
+    if "optimiser" in saved:
+        run.optimiser.load_state_dict(saved["optimiser"])
+    run.done, run.seconds, run.rows, run.recent = saved["done"], saved["seconds"], saved["rows"], saved.get("recent", [])
 
 
 def preview(net: fast.TransformNet) -> Tensor:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +321,78 @@ def test_a_damaged_record_of_a_batch_does_not_block_its_folder(record: str) -> N
     done = sweep(picture("a.png"), picture("b.png"), [{"seed": 0}, {"seed": 1}], folder="store", progress=False, **common)
     assert len(done) == 2
     assert record == '{"runs": [1]}' or not list(Path("store").glob("*.batch.json"))
+
+
+TRAIN = ("fast", "train", "swirls", "-o", "m.safetensors", "--batch=1", "--size=32", "--style-size=48", "--steps=3")
+
+
+def begun(*words: str) -> None:
+    """A training that was stopped after its first step."""
+    stop = threading.Event()
+    options = {"steps": 3, "batch": 1, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
+    train(["swirls"], out="m.safetensors", stop=stop, watch=lambda _: stop.set(), **options)
+
+
+@pytest.mark.parametrize("other", ["--width=5", "--blocks=2", "--norm=batch", "--up=transposed"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_training_does_not_go_on_with_another_network(other: str, finished: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*TRAIN, "--width=4", "--blocks=1", "--resume"]
+    begun()
+    if finished:
+        assert command(*words) == 0
+    assert command(*words, other) == 2
+    assert_told(capsys.readouterr().err, "other settings", other.strip("-").split("=")[0])
+
+
+def test_a_training_does_not_go_on_from_the_state_of_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    begun()
+    results.save_state({"card": {}, "state": {"x": torch.ones(2)}}, results.state_path(Path("m.safetensors")))
+    assert command(*TRAIN, "--width=4", "--blocks=1", "--resume") == 2
+    assert_told(capsys.readouterr().err, "not the state of a training")
+
+
+def test_a_training_does_not_go_on_from_an_emptied_history(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*TRAIN, "--width=4", "--blocks=1"]
+    assert command(*words) == 0
+    path = results.card_path(Path("m.safetensors"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"history": {"seconds": 1, "steps": []}}))
+    assert command(*words, "--resume") == 2
+    assert_told(capsys.readouterr().err, "m.safetensors.run.json")
+
+
+@pytest.mark.parametrize(("option", "value"), [("lr", "1e308"), ("lr", "2"), ("seed", "9" * 20), ("seed", str(2**63))])
+def test_what_no_training_can_use_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(*TRAIN, f"--{option}={value}") == 2
+    assert_told(capsys.readouterr().err, f"{option} is ")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"styles": [1, 2]}, {"styles": "ab"}, {"styles": None}, {"styles": ["a"]}, {"styles": ["a"] * 1000}, {"blocks": 1_000_000},
+     {"blocks": "1"}, {"width": 10_000}, {"more": 1}],
+    ids=lambda wrong: str(wrong)[:30],
+)  # fmt: skip
+def test_a_network_with_another_plan_is_refused_before_it_is_made(
+    wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {key: value.contiguous() for key, value in net().state_dict().items()}
+    plan = {"styles": ["one", "other"], "width": 4, "blocks": 1, "norm": "instance", "up": "resize"} | wrong
+    save_file(state, "m.safetensors", {"plan": json.dumps(plan), "facts": "{}"})
+    monkeypatch.setattr(fast, "Unit", lambda *_, **__: pytest.fail("it is made"))
+    assert command("fast", "apply", "m.safetensors", picture("a.png"), "-o", "out.png") == 2
+    assert_told(capsys.readouterr().err, "not a fast network")
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize("value", ["[1]", "null", "3", "", "[1, 2, null]", '"abc"', "[1, 2, NaN]", "[" * 100_000])
+def test_weights_with_an_odd_header_are_refused(key: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_file(vgg((4, 4, 6, 6, 8)).state_dict(), "odd.safetensors", {key: value})
+    assert command("stylise", picture("a.png"), picture("b.png"), "-o", "out.png", "--weights=odd.safetensors", *SHALLOW) == 2
+    assert_told(capsys.readouterr().err, f"gives {key} as")
+
+
+@pytest.mark.parametrize("state", [{0: torch.ones(2)}, {"conv1_1.weight": torch.tensor(1.0)}], ids=["a number", "no kernel"])
+def test_weights_that_are_of_no_network_are_refused(state: dict[Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(state, "odd.pth")
+    assert command("stylise", picture("a.png"), picture("b.png"), "-o", "out.png", "--weights=odd.pth", *SHALLOW) == 2
+    assert_told(capsys.readouterr().err, "weights")
