@@ -315,10 +315,10 @@ def load(path: str | os.PathLike[str] = "fast") -> TransformNet:
 
 def _planned(plan: dict[str, Any], state: Mapping[str, Tensor]) -> TransformNet:
     """The network of a plan, once the plan is that of the numbers in its file: nothing large is made for a wrong one."""
-    scale = state["segments.0.0.scale"]
+    scale, names = state["segments.0.0.scale"], plan["styles"]
     found = {"styles": scale.shape[0], "width": scale.shape[1], "blocks": len({key.split(".")[1] for key in state}) - 2}
-    told = {"styles": len(plan["styles"]), "width": plan["width"], "blocks": plan["blocks"]}
-    if found != told or not all(isinstance(name, str) for name in plan["styles"]):
+    told = {"styles": len(names), "width": plan["width"], "blocks": plan["blocks"]}
+    if found != told or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("the plan is of another network")
     return TransformNet(**plan)
 

@@ -41,7 +41,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be a number from 0 up; give another")
         if not self.beta or not self.lr:
             raise ValueError("beta and lr must not be zero: without them no style is learnt; leave them out for the defaults")
-        if self.lr > 1:
-            raise ValueError(f"lr is {self.lr}, but must be at most 1: no weight of the network is larger; give a lower one")
+        if self.lr > 1e30:  # its updates must be numbers of 32 bits
+            raise ValueError(f"lr is {self.lr}, but must be at most 1e30; give a lower one")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1; give another")

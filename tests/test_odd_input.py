@@ -360,7 +360,7 @@ def test_a_training_does_not_go_on_from_an_emptied_history(capsys: pytest.Captur
     assert_told(capsys.readouterr().err, "m.safetensors.run.json")
 
 
-@pytest.mark.parametrize(("option", "value"), [("lr", "1e308"), ("lr", "2"), ("seed", "9" * 20), ("seed", str(2**63))])
+@pytest.mark.parametrize(("option", "value"), [("lr", "1e308"), ("lr", "1e31"), ("seed", "9" * 20), ("seed", str(2**63))])
 def test_what_no_training_can_use_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(*TRAIN, f"--{option}={value}") == 2
     assert_told(capsys.readouterr().err, f"{option} is ")
