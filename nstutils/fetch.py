@@ -150,7 +150,7 @@ def _download(place: str, target: Path, source: Source, progress: bool, timeout:
         except (requests.ConnectionError, requests.Timeout) as error:
             began = target.exists() and target.stat().st_size > 0
             return None, f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # a length that is no number
             return None, f"{place} failed ({type(error).__name__})"
     found = sha256(target)
     if not found.startswith(source.sha256):

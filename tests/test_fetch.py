@@ -34,7 +34,7 @@ PIN = hashlib.sha256(PICTURE).hexdigest()
 class Server:
     """A web server on this computer that gives `files`; `cut` of the bytes it promises are not sent."""
 
-    def __init__(self, files: dict[str, bytes] | None = None, cut: int = 0):
+    def __init__(self, files: dict[str, bytes] | None = None, cut: int = 0, length: str = ""):
         self.files, self.cut, self.asked = {"picture.png": PICTURE} if files is None else files, cut, []
         outer = self
 
@@ -46,7 +46,7 @@ class Server:
                     self.send_error(404)
                     return
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(outer.files[name])))
+                self.send_header("Content-Length", length or str(len(outer.files[name])))
                 self.end_headers()
                 self.wfile.write(outer.files[name][: len(outer.files[name]) - outer.cut])
 
@@ -74,8 +74,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Starts servers, and ends them all after the test."""
     servers: list[Server] = []
 
-    def start(files: dict[str, bytes] | None = None, cut: int = 0) -> Server:
-        servers.append(Server(files, cut))
+    def start(files: dict[str, bytes] | None = None, cut: int = 0, length: str = "") -> Server:
+        servers.append(Server(files, cut, length))
         return servers[-1]
 
     yield start
@@ -222,7 +222,7 @@ def test_a_mirror_address_goes_first(serve: Callable[..., Server], monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "mirror", ["empty folder", "no folder", "wrong file", "wrong answer", "missing", "broken off", "closed"]
+    "mirror", ["empty folder", "no folder", "wrong file", "wrong answer", "missing", "broken off", "odd length", "closed"]
 )
 @pytest.mark.parametrize("helps", [True, False])
 def test_a_mirror_that_fails_is_passed_over_and_told_of_when_all_fails(
@@ -237,6 +237,7 @@ def test_a_mirror_that_fails_is_passed_over_and_told_of_when_all_fails(
         "wrong answer": lambda: (serve({"picture.png": b"wrong"}).url, "gave a file of 5 bytes"),
         "missing": lambda: (serve({}).url, "answered 404"),
         "broken off": lambda: (serve(cut=50).url, "broke off"),
+        "odd length": lambda: (serve(length="many").url, "failed (ValueError)"),
         "closed": lambda: (closed(), "cannot be reached"),
         "wrong file": lambda: (str(folder), "gave a file of 5 bytes"),
     }
