@@ -308,7 +308,7 @@ def run_fast_apply(args: argparse.Namespace) -> int:
 def fast_style(text: str | None) -> int | str | list[float] | None:
     """A style as `fast apply` is given it: a number, a name, or weights with commas."""
     if text is None or "," not in text:
-        return int(text) if text and text.isdigit() else text
+        return int(text) if text and text.isdecimal() else text
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:

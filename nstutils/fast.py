@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from nstutils import images, tiles, weights
 from nstutils.devices import choose
@@ -188,11 +189,20 @@ def _check(styles: Sequence[str], width: int, blocks: int, norm: str, up: str) -
 
 
 @torch.no_grad()
-def apply(net: TransformNet, image: Tensor, style: Style = None, *, dtype: str = "auto", tile: int | None = None) -> Tensor:
+def apply(
+    net: TransformNet,
+    image: Tensor,
+    style: Style = None,
+    *,
+    dtype: str = "auto",
+    tile: int | None = None,
+    progress: bool = False,
+) -> Tensor:
     """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass.
 
     Pictures of more than 2048 x 2048 pixels, or larger than a given `tile`, go through in tiles: every normalisation first
-    collects its mean and variance over all tiles, so that the result is that of the whole picture.
+    collects its mean and variance over all tiles, so that the result is that of the whole picture. `progress` shows how far
+    that is.
     """
     height, width = image.shape[-2:]
     if image.ndim != 4 or image.shape[1] != 3 or min(height, width) < SMALLEST:
@@ -210,29 +220,33 @@ def apply(net: TransformNet, image: Tensor, style: Style = None, *, dtype: str =
     if in_tiles is None:
         result = net(padded, shares.expand(len(image), -1), chosen)
     else:
-        result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles, chosen) for picture in padded])
+        result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles, chosen, progress) for picture in padded])
     return result[..., :height, :width]
 
 
-def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype) -> Tensor:
+def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, progress: bool) -> Tensor:
     """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
     x = (image - 0.5).to(dtype)
-    for segment in net.segments:
-        x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]))  # type: ignore[arg-type]
+    passes = sum(len(segment) + 1 for segment in net.segments)  # type: ignore[arg-type, misc]
+    with tqdm(total=passes, disable=not progress, desc="painting", unit="pass", delay=0.3) as bar:
+        for segment in net.segments:
+            x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)  # type: ignore[arg-type]
     return x
 
 
-def _through(segment: Segment, x: Tensor, style: Tensor, tile: int) -> Tensor:
+def _through(segment: Segment, x: Tensor, style: Tensor, tile: int, bar: tqdm) -> Tensor:
     """One segment in tiles: a pass for the moments of each of its units, and one for the result."""
     moments: list[Moments] = []
     for count in range(1, len(segment) + 1):
         moments.append(_moments(segment, count, x, style, moments, tile))
+        bar.update()
     whole: Tensor | None = None
     for cut in _cuts(segment, len(segment), (x.shape[-2], x.shape[-1]), tile):
         own = cut.own(segment(cut.piece(x), style, moments))
         if whole is None:
             whole = own.new_empty((1, own.shape[1], round(x.shape[-2] * cut.zoom), round(x.shape[-1] * cut.zoom)))
         cut.place(whole).copy_(own)
+    bar.update()
     return torch.as_tensor(whole)
 
 

@@ -58,7 +58,8 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
             raise ValueError(f"{path.name} has {count} frames, which {out.name} cannot hold; end its name in .gif or .webp")
         _animation(net, path, out, style, size, progress)
     else:
-        images.save(fast.apply(net, images.load(path, size), style), images.writable(out))
+        out = images.writable(out)
+        images.save(fast.apply(net, images.load(path, size), style, progress=progress), out)
 
 
 def frames(path: Path) -> int:
@@ -77,12 +78,22 @@ def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style,
         bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
         with images.atomic(out) as part:
             kind = ANIMATED[out.suffix.lower()]
-            facts = images.QUALITY.get(kind, {}) | {
-                "duration": times if len(times) > 1 else times[0],
-                "loop": file.info.get("loop", 0),
-            }
+            facts = (
+                images.QUALITY.get(kind, {})
+                | {
+                    "duration": times if len(times) > 1 else times[0],
+                }
+                | _loop(file, kind)
+            )
             rest = (images.to_pil(image) for image in bar)
             next(rest).save(part, kind, save_all=True, append_images=rest, **facts)
+
+
+def _loop(file: Image.Image, kind: str) -> dict[str, int]:
+    """How often it plays; a GIF that says nothing plays once, which WebP writes as 1 and GIF by saying nothing."""
+    if "loop" in file.info or file.format != "GIF":
+        return {"loop": file.info.get("loop", 0)}
+    return {"loop": 1} if kind == "WEBP" else {}
 
 
 def _frames(path: Path, file: Image.Image, count: int, size: int | None) -> Iterator[Tensor]:

@@ -26,12 +26,13 @@ from nstutils import images
 from nstutils.backbones import FeatureExtractor, Layer, geometry
 from nstutils.options import GUIDE_MODES
 
-Mask = str | os.PathLike[str] | Tensor
+Mask = str | os.PathLike[str] | Tensor | images.InMemory
 
 
 def load_mask(mask: Mask, picture: Tensor) -> Tensor:
     """A mask (file, known name or tensor 1 x 1 x H x W; white belongs to the region) in the size of `picture`, in [0, 1]."""
-    found, name = read_mask(mask).to(picture.device), "the mask" if isinstance(mask, Tensor) else f"the mask {os.fspath(mask)}"
+    found = read_mask(mask).to(picture.device)
+    name = f"the mask {os.fspath(mask)}" if isinstance(mask, str | os.PathLike) else "the mask"
     height, width = picture.shape[-2:]
     if abs(found.shape[-1] * height - found.shape[-2] * width) > max(*found.shape[-2:], height, width):
         raise ValueError(
@@ -51,7 +52,7 @@ def read_mask(mask: Mask) -> Tensor:
     """
     if not isinstance(mask, Tensor):
         return _scaled(images.load(mask, behind="black").mean(1, keepdim=True))
-    if mask.ndim != 4 or mask.shape[:2] != (1, 1):
+    if mask.ndim != 4 or mask.shape[:2] != (1, 1) or not mask.numel():
         raise ValueError(f"a mask is a tensor 1 x 1 x height x width, this one is {tuple(mask.shape)}; reshape it")
     if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
         raise ValueError("the mask has values outside [0, 1]; scale it, for instance with mask / 255")

@@ -3,12 +3,15 @@
 Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W.
 """
 
+import difflib
 import io
 import os
+import re
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +33,7 @@ PHOTOGRAPHS = {  # ship inside scikit-image
     "hubble": "hubble_deep_field.jpg",
     "camera": "camera.png",
 }
+InMemory = Image.Image | np.ndarray  # pictures of other packages
 INSTEAD = {"tubingen": "town", "golden_gate": "coast"}  # a shipped picture to take for a fetched one; styles: 'swirls'
 
 
@@ -54,6 +58,8 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     """The file behind a path or the name of a known picture; says what to do where there is none."""
     path = Path(os.path.expanduser(name_or_path))
     if os.path.isfile(path):
+        if not os.access(path, os.R_OK):
+            raise PermissionError(f"{path} may not be read; change its permissions or give another picture")
         return path
     name = os.fspath(name_or_path)
     pictures = shipped()
@@ -70,19 +76,24 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         )
     if os.path.isdir(path):
         raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
+    near = difflib.get_close_matches(name, [*pictures, *fetch.PICTURES], 3) or ["town", "swirls"]
+    known = f"the name of a known one, as {' or '.join(near)}"
     raise FileNotFoundError(
-        f"there is no picture {name!r}; give the path of a picture file or one of the names "
-        f"{', '.join([*pictures, *fetch.PICTURES])}"
+        f"there is no picture {name!r}; give the path of a picture file or {known} (`nstutils doctor` lists them)"
     )
 
 
-def load(name_or_path: str | os.PathLike[str], size: int | None = None, *, behind: str = "white") -> Tensor:
+def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *, behind: str = "white") -> Tensor:
     """A picture as 1 x 3 x H x W in [0, 1], its long side scaled to `size` pixels if given (the shape is kept).
 
     Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on the colour `behind`;
-    of an animation the first frame is taken.
+    of an animation the first frame is taken. Instead of a path or known name it may be a Pillow image or a numpy array, height
+    x width (x 3), in [0, 1] or of 8 bits.
     """
-    path = find(name_or_path)
+    if isinstance(picture, InMemory):
+        image = from_pil(picture, behind) if isinstance(picture, Image.Image) else _from_array(picture, behind)
+        return image if size is None else resize(image, size)
+    path = find(picture)
     with reading(path), Image.open(path) as file:
         image = from_pil(ImageOps.exif_transpose(file), behind)
     return image if size is None else resize(image, size)
@@ -110,6 +121,22 @@ def reading(path: Path) -> Iterator[None]:
 def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
     """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]; what is transparent lies on the colour `behind`."""
     return torch.from_numpy(_rgb(picture, behind)).permute(2, 0, 1)[None].contiguous()
+
+
+def _from_array(values: np.ndarray, behind: str) -> Tensor:
+    """A numpy array as 1 x 3 x H x W: 8 bits as Pillow takes them, other numbers in [0, 1]."""
+    told = f"the picture is an array {values.shape} of {values.dtype}"
+    if values.dtype == np.uint8 and values.size:
+        try:
+            return from_pil(Image.fromarray(values), behind)
+        except TypeError as error:
+            raise ValueError(f"{told}, wanted height x width x 3; reshape it") from error
+    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)) or not values.size:
+        raise ValueError(f"{told}, wanted height x width x 3; reshape it")
+    if values.dtype.kind not in "fb" or not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(f"{told}, wanted uint8, or numbers with a point in [0, 1]; scale it, for instance with picture / 255")
+    rgb = np.broadcast_to(values.reshape(*values.shape[:2], -1), (*values.shape[:2], 3))
+    return torch.from_numpy(np.array(rgb, dtype=np.float32)).permute(2, 0, 1)[None].contiguous()
 
 
 def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
@@ -203,6 +230,8 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
         raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in {ends}")
     if os.path.isdir(path):
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
+    if os.path.exists(path) and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+        raise PermissionError(f"{os.fspath(path)!r} is write-protected; give another name, or take the protection away")
     there = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -215,9 +244,10 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
 @contextmanager
 def atomic(path: Path) -> Iterator[str]:
     """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
-    part = ""
+    part, path = "", Path(os.path.realpath(path))  # what a link leads to is replaced, not the link
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path.parent)
         handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         os.close(handle)
         yield part
@@ -226,16 +256,32 @@ def atomic(path: Path) -> Iterator[str]:
         os.chmod(part, 0o666 & ~mask)
         os.replace(part, path)
     except OSError as error:
+        if error.errno is None:  # told already, of another file that was to be written with this one
+            raise
         raise OSError(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error
     finally:
         if part:
             Path(part).unlink(missing_ok=True)
 
 
+def _tidy(folder: Path) -> None:
+    """Remove what a process that was killed has left: parts of files that nobody wrote to for an hour."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if re.fullmatch(r"\.\w{8}(\w{8})?\.part", part.name) and time.time() - part.stat().st_mtime > 3600:
+                part.unlink()
+
+
 def write(data: bytes, path: Path) -> None:
     """Write a file, whole or not at all."""
-    with atomic(path) as part:
-        Path(part).write_bytes(data)
+    write_all([(data, path)])
+
+
+def write_all(files: Sequence[tuple[bytes, Path]]) -> None:
+    """Write files, which appear in their order once all are written: where one finds no room, all stay as they were."""
+    with ExitStack() as stack:
+        for data, path in reversed(files):
+            Path(stack.enter_context(atomic(path))).write_bytes(data)
 
 
 def reason(error: BaseException) -> str:

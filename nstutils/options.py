@@ -71,8 +71,8 @@ class Options:
                 raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
         if self.size is not None and self.size > LARGEST:
             raise ValueError(f"size is {self.size}, but must be at most {LARGEST}; give a smaller one")
-        if self.tile is not None and self.tile < 64:
-            raise ValueError(f"tile is {self.tile}, but must be at least 64 pixels; leave it out to have it chosen")
+        if self.tile is not None and not 64 <= self.tile <= LARGEST:
+            raise ValueError(f"tile is {self.tile}, but must be from 64 to {LARGEST} pixels; leave it out to have it chosen")
         for name in ("alpha", "beta", "tv"):
             _positive(name, getattr(self, name))
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):

@@ -21,7 +21,7 @@ from nstutils.settings import PRESETS, settings
 from nstutils.weights import backbone
 
 COARSEST = 64  # scales are halved while the long side stays at least this
-Picture = str | os.PathLike[str] | Tensor
+Picture = str | os.PathLike[str] | Tensor | images.InMemory
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def accept(
     network: Callable[..., FeatureExtractor] = backbone,
 ) -> Accepted:
     """Fill in and check everything that the options name; `network` finds the backbone."""
-    given = (style,) if isinstance(style, str | os.PathLike | Tensor) else tuple(style)
+    given = (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
     if not given:
         raise ValueError("no style was given; give at least one style picture")
     device, dtype = choose(options.device, options.dtype)
@@ -227,10 +227,10 @@ def sizes(options: Options, net: FeatureExtractor, content: Tensor, styles: Sequ
 
 
 def read(picture: Picture, what: str) -> Tensor:
-    """A picture from a path, a known name or a tensor, as 1 x 3 x H x W."""
+    """A picture from a path, a known name, a tensor, a Pillow image or an array, as 1 x 3 x H x W."""
     if not isinstance(picture, Tensor):
         return images.load(picture)
-    if picture.ndim != 4 or picture.shape[:2] != (1, 3):
+    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.numel():
         raise ValueError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x 3 x height x width; reshape it")
     if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
         raise ValueError(f"the {what} has values outside [0, 1]; scale it, for instance with picture / 255")
@@ -239,6 +239,8 @@ def read(picture: Picture, what: str) -> Tensor:
 
 def identity(picture: Picture) -> dict[str, str]:
     """Name and sha256 of a picture: two runs with equal identities looked at the same pixels."""
+    if isinstance(picture, images.InMemory):
+        picture = torch.cat([images.load(picture, behind=behind) for behind in ("white", "black")])
     if isinstance(picture, Tensor):
         pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
         return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}

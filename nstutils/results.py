@@ -49,11 +49,9 @@ class Result:
         text = as_json(sealed(card))
         if self.state is not None:
             save_state({"card": card, "state": self.state}, state_path(path))
-            images.write(data, path)
-            images.write(text, card_path(path))
+            images.write_all([(data, path), (text, card_path(path))])
         else:
-            images.write(text, card_path(path))
-            images.write(data, path)
+            images.write_all([(text, card_path(path)), (data, path)])
             state_path(path).unlink(missing_ok=True)
         return path
 

@@ -109,7 +109,10 @@ def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequ
     """Where to save; never over one of the files that are read."""
     target = images.writable(out)
     if len(os.fsencode(target.name)) > LONGEST:
-        raise ValueError(f"the name {target.name[:20]!r}... has {len(target.name)} letters; give one of at most {LONGEST}")
+        raise ValueError(
+            f"the name {target.name[:20]!r}... takes {len(os.fsencode(target.name))} bytes; give one of at most {LONGEST}, "
+            "where a letter with an accent counts twice"
+        )
     styles = style if isinstance(style, list | tuple) else [style]
     for file in (content, *styles, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
         if isinstance(file, str | os.PathLike) and target.exists():

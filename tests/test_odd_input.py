@@ -1,5 +1,6 @@
 """What a careless or hostile reader gives: odd names, pictures, masks, cards, states, networks, streams and interrupts."""
 
+import errno
 import io
 import json
 import os
@@ -396,3 +397,161 @@ def test_weights_that_are_of_no_network_are_refused(state: dict[Any, Any], capsy
     torch.save(state, "odd.pth")
     assert command("stylise", picture("a.png"), picture("b.png"), "-o", "out.png", "--weights=odd.pth", *SHALLOW) == 2
     assert_told(capsys.readouterr().err, "weights")
+
+
+@pytest.mark.parametrize("words", [["-o", "é" * 114 + ".png"]])
+def test_a_name_that_is_too_long_is_told_in_bytes(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("stylise", picture("a.png"), picture("b.png"), *words, *SHALLOW) == 2
+    assert_told(capsys.readouterr().err, "takes 232 bytes")
+
+
+def test_a_picture_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    names, real = (picture("a.png"), picture("b.png")), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("b.png") and real(path, mode))
+    assert command("stylise", *names, "-o", "out.png", *SHALLOW) == 1
+    assert_told(capsys.readouterr().err, "b.png may not be read")
+
+
+def test_an_error_of_the_system_is_told_with_something_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Any) -> int:
+        raise OSError(errno.EIO, "Input/output error", "b.png")
+
+    monkeypatch.setattr(cli, "run_doctor", fail)
+    assert command("doctor") == 1
+    assert_told(capsys.readouterr().err, "b.png: Input/output error")
+
+
+@pytest.mark.parametrize("style", ["²", "½", "-1", "٣"])
+def test_a_style_that_is_no_number_is_told(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fast.save(net(), "m.safetensors")
+    assert command("fast", "apply", "m.safetensors", picture("a.png"), "-o", "out.png", f"--style={style}") == 2
+    assert_told(capsys.readouterr().err, "style ")
+
+
+@pytest.mark.parametrize("end", ["gif", "webp"])
+@pytest.mark.parametrize("loop", [None, 0, 2])
+def test_an_animation_plays_as_often_as_before(loop: int | None, end: str) -> None:
+    source = moving("in.gif", **({} if loop is None else {"loop": loop}))
+    assert apply_file(net(), source, f"out.{end}") == {}
+    with Image.open(source) as before, Image.open(f"out.{end}") as after:
+        assert before.info.get("loop") == loop
+        assert after.info.get("loop") == (1 if loop is None and end == "webp" else loop)
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written() -> None:
+    os.mkdir("there")
+    os.symlink("there/real.png", "out.png")
+    for seed in (0, 1):
+        images.save(images.noise((8, 8), seed), "out.png")
+        assert os.path.islink("out.png")
+        assert (images.load("there/real.png") - images.noise((8, 8), seed)).abs().max() < 0.01
+
+
+def test_a_file_that_is_protected_is_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    data = Path(picture("out.png")).read_bytes()
+    os.chmod("out.png", 0o444)
+    assert command("stylise", picture("a.png"), picture("b.png"), "-o", "out.png", *SHALLOW) == 1
+    assert_told(capsys.readouterr().err, "'out.png' is write-protected")
+    assert Path("out.png").read_bytes() == data
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_disk_that_is_full_at_the_end_leaves_picture_and_card_as_they_were(
+    finished: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def result(seed: int) -> results.Result:
+        history = {"steps": [{"step": 1, "total": float(seed)}]}
+        return results.Result(images.noise((8, 8), seed), history, {"settings": {}}, None if finished else {"step": seed})
+
+    path = result(1).save("out.png")
+    before = {name: Path(name).read_bytes() for name in ("out.png", "out.png.run.json")}
+    real, count = Path.write_bytes, 0
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal count
+        count += 1
+        if count == 2 or (not finished and count == 3):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"out\.png(\.run\.json)? cannot be written \(No space left on device\); make room"):
+            result(2).save(path)
+    assert {name: Path(name).read_bytes() for name in before} == before
+    assert results.Result.load(path).history["steps"][0]["total"] in (1.0, 2.0)
+    assert not list(Path().glob(".*.part"))
+
+
+def test_what_a_killed_process_left_is_removed_later() -> None:
+    old, new, other = Path(".abcd1234.part"), Path(".abcd5678.part"), Path(".of-another-program.part")
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (1e9, 1e9))
+    images.write(b"1", Path("x.json"))
+    assert not old.exists()
+    assert new.exists()
+    assert other.exists()
+
+
+def test_pictures_of_pillow_and_numpy_are_taken() -> None:
+    content, style = picture("a.png"), picture("b.png", (20, 20))
+    options: dict[str, Any] = {"size": 16, "steps": 2, "content_layers": ["relu1_1"], "style_layers": ["relu1_1"]}
+    mask = (np.arange(24) < 12) * np.ones((16, 1), dtype=bool)
+    Image.fromarray(mask).save("mask.png")
+    expected = stylise(content, style, content_guide=["mask.png"], **options)
+    array = np.asarray(Image.open(style))
+    for one, other, where in [
+        (Image.open(content), array, mask),
+        (np.asarray(Image.open(content)), array.astype("f4") / 255, Image.fromarray(mask)),
+        (images.load(content), array / 255, mask.astype("f8")),
+    ]:
+        assert (stylise(one, other, content_guide=[where], **options).image - expected.image).abs().max() < 1e-3
+        assert (stylise(one, [other], content_guide=[where], **options).image - expected.image).abs().max() < 1e-3
+    assert torch.equal(images.load(array, 10), images.load(style, 10))
+    assert torch.equal(images.load(array[..., 0]), images.load(Image.fromarray(array[..., 0])))
+    cards = [stylise(image, style, **options).card["settings"]["content"] for image in (array, array.copy(), 255 - array)]
+    assert cards[0] == cards[1] != cards[2]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((4, 4, 2)), np.zeros((4,)), np.zeros((0, 4, 3)), np.zeros((4, 0, 3), "u1"), np.zeros((4, 4, 5), "u1"),
+     np.full((4, 4, 3), 2.0), np.full((4, 4, 3), np.nan), np.zeros((4, 4, 3), "i8"), np.zeros((1, 3, 8, 8))],
+    ids=lambda wrong: f"{wrong.shape} {wrong.dtype} {wrong.max(initial=0)}",
+)  # fmt: skip
+def test_an_array_that_is_no_picture_is_told(wrong: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"the picture is an array .*, wanted .*; (reshape|scale) it"):
+        images.load(wrong)
+
+
+@pytest.mark.parametrize("place", ["content", "style", "content_guide"])
+def test_an_empty_tensor_is_told(place: str) -> None:
+    given: dict[str, Any] = {"content": torch.rand(1, 3, 16, 16), "style": torch.rand(1, 3, 16, 16), "size": 16}
+    given |= {place: [torch.rand(1, 1, 0, 16)] if place == "content_guide" else torch.rand(1, 3, 16, 0)}
+    with pytest.raises(ValueError, match="reshape it"):
+        stylise(given.pop("content"), given.pop("style"), **given)
+
+
+@pytest.mark.parametrize("tile", ["99999999999999999999", "16385", "63"])
+def test_a_tile_that_no_picture_has_is_refused(tile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("stylise", picture("a.png"), picture("b.png"), "-o", "out.png", f"--tile={tile}", *SHALLOW) == 2
+    assert_told(capsys.readouterr().err, f"tile is {tile}")
+
+
+def test_a_missing_picture_is_told_shortly_with_the_names_that_are_near(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("stylise", "twon", picture("b.png"), "-o", "out.png", *SHALLOW) == 2
+    said = capsys.readouterr().err
+    assert_told(said, "'twon'", "town", "doctor")
+    assert len(said) < 200
+
+
+def test_a_large_picture_shows_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "LARGEST", 1000)
+    monkeypatch.setattr(fast, "TILE", 64)
+    monkeypatch.setattr(fast, "tqdm", lambda **how: tqdm(**how | {"delay": 0}))
+    apply_file(net(), picture("a.png", (200, 400)), "out.png", progress=True)
+    assert re.search(r"painting: 100%.* 11/11 ", capsys.readouterr().err)
