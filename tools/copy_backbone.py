@@ -45,6 +45,7 @@ AIMS = {
 UNUSED = ("5_2", "5_3")  # no loss of the course asks for them: they count a tenth
 STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_1": 0.5}  # of the transfers that are visited
 CONTENT = "relu4_2"
+STD = (0.25,) * 3  # the copy's own, whatever the teacher's: weights of all layers are then of one size, as Adam wants them
 HELD = 97  # every so manieth photograph is held out
 VISITED, VISIT = 2, 48  # crops a step that are in the middle of a transfer, and the steps such a transfer takes
 
@@ -109,7 +110,7 @@ def _tensor(pixels: np.ndarray) -> Tensor:
 def fit(teacher: FeatureExtractor, widths: Sequence[int], crops: Tensor) -> tuple[nn.Sequential, dict[str, Kept]]:
     """The copy by least squares, and what it keeps of every layer."""
     copy, kept = vgg(widths, CONVS), {}
-    own = theirs = teacher.prepared(crops)
+    own, theirs = prepared(crops, teacher), teacher.prepared(crops)
     convs = dict(teacher.net.named_children())
     generator = torch.Generator().manual_seed(0)
     for name in PLAN:
@@ -126,6 +127,12 @@ def fit(teacher: FeatureExtractor, widths: Sequence[int], crops: Tensor) -> tupl
         wrong = unexplained(own, theirs[:, filters] / scale)
         print(f"fit {name}: {len(filters)} of {theirs.shape[1]} filters, {left:.1%} left out, error {wrong:.1%}", flush=True)
     return copy, kept
+
+
+def prepared(crops: Tensor, teacher: FeatureExtractor) -> Tensor:
+    """The picture as the copy wants it."""
+    mean, std = (crops.new_tensor(v).view(1, 3, 1, 1) for v in (teacher.mean, STD))
+    return ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def chosen(activations: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, float]:
@@ -219,11 +226,11 @@ class Copy:
 
     def __init__(self, net: nn.Sequential, teacher: FeatureExtractor, dtype: torch.dtype):
         self.net, self.dtype = net.to(memory_format=torch.channels_last), dtype
-        self.prepared = teacher.prepared
+        self.teacher = teacher
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        x = self.prepared(x)
+        x = prepared(x, self.teacher)
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
             for name, module in self.net.named_children():
                 if len(found) == len(layers):
@@ -302,7 +309,7 @@ def finished(training: Training, out: Path, header: Mapping[str, str], facts: Ma
     net = vgg([len(state[f"conv{block}_1.weight"]) for block in range(1, 6)], CONVS)
     net.load_state_dict({key: value.float() for key, value in state.items()})
     exact = training.exact
-    copy = FeatureExtractor(net.half(), name="classroom", mean=exact.mean, std=exact.std)
+    copy = FeatureExtractor(net.half(), name="classroom", mean=exact.mean, std=STD)
     told = facts | {"steps": training.begun, "seconds": round(training.seconds), "errors": training.errors()}
     written = {"kept": json.dumps(kept), "scales": json.dumps(scales), "facts": json.dumps(told)}
     weights.save(copy, out, **header, **written)
@@ -317,7 +324,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=112, help="pixels on the side of a crop")
-    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args(arguments)
