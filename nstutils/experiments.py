@@ -71,6 +71,12 @@ def five(numbers: Numbers, prefix: str = "") -> list[float]:
     return [numbers[prefix + layer] for layer in LAYERS]
 
 
+def grows(numbers: Numbers, kind: str, least: float) -> bool:
+    """Whether the lengths rise with the size of the style, from the first to the last at least so many times."""
+    lengths = [numbers[f"{kind}, {label}"] for label in trials.STYLE_SIZES]
+    return claims.order(lengths) >= 0.999 and lengths[-1] >= least * lengths[0]
+
+
 ROWS: tuple[Row, ...] = (
     Row(
         "vgg-table", "C fig. 6",
@@ -239,6 +245,17 @@ ROWS: tuple[Row, ...] = (
         claims.layer_weights,
         lambda n: {"finer, as A says": n["early / equal"] < 1},
         runs=fixed(equal=ONE, early=ONE | {"layer_weights": EARLY}), paper=(768, 400),
+    ),
+    Row(
+        "style-scale", "Gatys et al. 2017, scale",
+        "The style's scale sets the size of the strokes: the same photograph with the style at a larger scale takes larger "
+        "strokes.",
+        "autocorrelation length rises from the style at half the picture's size to the same to twice it (at most its file's), "
+        "at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
+        "photograph",
+        claims.style_scale,
+        lambda n: {f"{kind} grows": grows(n, kind, least) for kind, least in (("texture", 1.25), ("transfer", 1.1))},
+        runs=trials.scaled, quick=(128, 100), way=(FINE, LBFGS),
     ),
     Row(
         "weight-schedule", "B",

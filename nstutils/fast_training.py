@@ -23,13 +23,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstutils import fast, images, losses, results, tiles
+from nstutils import fast, images, losses, preflight, results, tiles
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.devices import choose
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.optimise import interruptible
 from nstutils.options import option
-from nstutils.problem import identity
+from nstutils.problem import check_style, identity
 from nstutils.settings import BACKBONES
 from nstutils.weights import backbone
 
@@ -152,7 +152,9 @@ class Aim:
 def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, recipe: Recipe) -> Aim:
     """Targets of all styles; κ as everywhere in the course, its two losses averaged over `crops`."""
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
-    each = [tiles.grams(exact, images.resize(artwork, recipe.style_size), layers) for artwork in artworks]
+    fitted = [images.resize(artwork, recipe.style_size) for artwork in artworks]
+    parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
+    each = [tiles.grams(exact, a, layers, tile) for a, tile in zip(fitted, parts, strict=True)]
     grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     seen = exact(crops, (*content, *layers))
     kappas, shares = [], []
@@ -255,7 +257,10 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, recipe
     net = net.to(device)
     optimiser = torch.optim.Adam(net.parameters(), recipe.lr)
     crops = torch.cat([batch(photos, len(names), recipe, -number)[0] for number in range(1, 1 + max(1, 16 // recipe.batch))])
-    wanted = aim(exact, [images.load(style).to(device) for style in styles], crops.to(device), recipe)
+    artworks = [images.load(style).to(device) for style in styles]
+    for artwork, name in zip(artworks, names, strict=True):
+        check_style(exact, STYLE_LAYERS[exact.family], recipe.style_size, artwork, name)
+    wanted = aim(exact, artworks, crops.to(device), recipe)
     what: dict[str, Any] = asdict(recipe) | {"dtype": str(dtype).removeprefix("torch.")}
     what |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
     card: dict[str, Any] = {

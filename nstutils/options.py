@@ -10,6 +10,7 @@ from nstutils.settings import BACKBONES, PRESETS
 from nstutils.updates import METHODS
 
 INITS = ("noise", "content", "style", "stripes")
+STYLE_SCALE = 1.0  # the long side of a style over the picture's, where style_size is not given
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 
@@ -23,7 +24,13 @@ class Options:
     """Every option of `stylise`."""
 
     preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
-    size: int | None = option(None, "long side in pixels, of the style too (default: the preset's)", metavar="N")
+    size: int | None = option(None, "long side in pixels (default: the preset's)", metavar="N")
+    style_size: int | None = option(
+        None,
+        "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: "
+        f"{f'{STYLE_SCALE:g} times ' * (STYLE_SCALE != 1)}the picture's)",
+        metavar="N",
+    )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", metavar="N")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
     backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
@@ -60,12 +67,13 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no run could use."""
-        for name in ("size", "steps"):
+        for name in ("size", "style_size", "steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
-        if self.size is not None and self.size > LARGEST:
-            raise ValueError(f"size is {self.size}, but must be at most {LARGEST}; give a smaller one")
+        for name in ("size", "style_size"):
+            if (getattr(self, name) or 0) > LARGEST:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at most {LARGEST}; give a smaller one")
         if self.tile is not None and self.tile < 64:
             raise ValueError(f"tile is {self.tile}, but must be at least 64 pixels; leave it out to have it chosen")
         for name in ("alpha", "beta", "tv"):

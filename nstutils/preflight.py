@@ -1,7 +1,7 @@
 """Before a long run: how many seconds and how much memory it will take, and whether it must go in tiles."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -16,6 +16,7 @@ from nstutils.optimise import Stage, descend
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
+LOOKED_AT = 4  # and a pass without gradients this many in all
 WORKSPACE = 80_000_000  # bytes that the convolutions take for themselves
 TILED = 1.65  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
 SHARE = 0.8  # of the free memory that a run may take
@@ -32,8 +33,13 @@ class Estimate:
 
     def __str__(self) -> str:
         """In words."""
-        span = f"{self.seconds:.0f} seconds" if self.seconds < 120 else f"{self.seconds / 60:.0f} minutes"
-        return f"about {span} and {self.memory / 1e9:.1f} GB" + (f", in tiles of {self.tile} pixels" if self.tile else "")
+        told = f"{span(self.seconds)} and {self.memory / 1e9:.1f} GB"
+        return told + (f", in tiles of {self.tile} pixels" if self.tile else "")
+
+
+def span(seconds: float) -> str:
+    """Seconds in words."""
+    return f"about {seconds:.0f} seconds" if seconds < 120 else f"about {seconds / 60:.0f} minutes"
 
 
 def work(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage]) -> float:
@@ -50,10 +56,15 @@ def depth(net: FeatureExtractor, layers: Sequence[str]) -> int:
     return max((net.layers.index(layer) + 1 for layer in layers), default=0)
 
 
-def memory(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str, tile: int | None = None) -> int:
-    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs."""
+def memory(
+    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str | None, tile: int | None = None
+) -> int:
+    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs.
+
+    Without a method: of one pass without gradients, as the targets take it.
+    """
     height, width = size
-    pictures = (PICTURES + (CURVATURES if method == "lbfgs" else 0)) * 3 * 4 * height * width
+    pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
     if tile:
         boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
         height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
@@ -61,7 +72,8 @@ def memory(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], 
     for row in geometry(net)[: depth(net, layers)]:
         here = row.channels * row.size(height) * row.size(width) * net.weight.element_size()
         overwritten = isinstance(dict(net.net.named_children())[row.name], nn.Conv2d) and row.name not in layers
-        kept += (0 if overwritten else here) + (here if row.name in layers else 0)  # a loss keeps its derivative too
+        kept += here if method and not overwritten else 0
+        kept += here if row.name in layers else 0  # a loss keeps its derivative too
         largest = max(largest, here)
     weights = sum(p.numel() for p in net.parameters()) * (
         4 + net.weight.element_size()
@@ -75,8 +87,13 @@ def free_memory(device: torch.device) -> int:
     return int(SHARE * free)
 
 
-def tile_for(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str) -> int | None:
-    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so."""
+def tile_for(
+    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str | None, what: str = "size"
+) -> int | None:
+    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so.
+
+    `what` is the option that makes the picture as large as it is.
+    """
     free = free_memory(net.weight.device)
     if memory(net, layers, size, method) <= free:
         return None
@@ -88,28 +105,42 @@ def tile_for(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int]
         long = long * 9 // 10
     need = memory(net, layers, size, method, tile)
     raise MemoryError(
-        f"{max(size)} pixels would take {need / 1e9:.1f} GB and {free / 1e9:.1f} GB may be used; "
-        f"choose a smaller size: the largest that fits is about {long}"
+        f"a {what} of {max(size)} pixels would take {need / 1e9:.1f} GB and {free / 1e9:.1f} GB may be used; "
+        f"choose a smaller {what}: the largest that fits is about {long}"
     )
 
 
 def estimate(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], method: str, tile: int | None) -> Estimate:
     """What a run will take, from a short timing of the same network on two small squares (about a second)."""
-    few, many = PROBES
-    short, long = (_timed(net, layers, side, method) for side in PROBES)
-    slope = max(0.0, (long - short) / (many**2 - few**2))
-    constant = max(0.0, short - slope * few**2)
-    each = [constant + slope * _pixels(net, layers, stage.size, tile) for stage in stages]
+    cost = _line(lambda side: _timed(net, layers, side, method))
+    each = [cost(_pixels(net, layers, stage.size, tile)) for stage in stages]
     seconds = sum((stage.steps + 1) * cost for stage, cost in zip(stages, each, strict=True))  # one more to find its scale
     return Estimate(seconds, memory(net, layers, stages[-1].size, method, tile), tile)
 
 
-def _pixels(net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], tile: int | None) -> float:
-    """The pixels that a step computes, margins and all; in tiles each counts for more: three passes instead of two."""
+def passing(net: FeatureExtractor, layers: Sequence[str], looked_at: Sequence[tuple[tuple[int, int], int | None]]) -> float:
+    """Seconds of one pass without gradients over each of some pictures, given by size and tile."""
+    cost = _line(lambda side: _timed_pass(net, layers, side))
+    return sum(cost(_pixels(net, layers, size, tile, 1.0)) for size, tile in looked_at)
+
+
+def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
+    """Seconds by the number of pixels, from those of the two squares."""
+    few, many = PROBES
+    short, long = seconds(few), seconds(many)
+    slope = max(0.0, (long - short) / (many**2 - few**2))
+    constant = max(0.0, short - slope * few**2)
+    return lambda pixels: constant + slope * pixels
+
+
+def _pixels(
+    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], tile: int | None, each: float = TILED
+) -> float:
+    """The pixels that a step computes, margins and all; in tiles `each` counts for more: three passes instead of two."""
     if not tile or max(size) <= tile:
         return size[0] * size[1]
     boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
-    return TILED * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
+    return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 
 def _timed(net: FeatureExtractor, layers: Sequence[str], side: int, method: str) -> float:
@@ -122,5 +153,17 @@ def _timed(net: FeatureExtractor, layers: Sequence[str], side: int, method: str)
     for _ in range(4):
         begin = time.perf_counter()
         next(steps)
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])
+
+
+@torch.no_grad()
+def _timed_pass(net: FeatureExtractor, layers: Sequence[str], side: int) -> float:
+    """The seconds of one pass over a square of noise: the quicker of two, after one to warm up."""
+    x, times = images.noise((side, side)).to(net.weight.device), []
+    for _ in range(3):
+        begin = time.perf_counter()
+        for features in net(x, layers).values():
+            gram(features).sum().item()
         times.append(time.perf_counter() - begin)
     return min(times[1:])

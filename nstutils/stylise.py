@@ -16,11 +16,10 @@ import torch
 from tqdm.auto import tqdm
 
 from nstutils import images, preflight, results, tiles
-from nstutils.backbones import FeatureExtractor
 from nstutils.losses import total
 from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
-from nstutils.problem import Picture, Problem, prepare
+from nstutils.problem import Ahead, Picture, Problem, prepare
 from nstutils.results import Result
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
@@ -126,11 +125,15 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
     return Result.load(target, expect=card["settings"])
 
 
-def _announce(method: str, net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], tile: int | None) -> None:
-    """Say before a long run how long it will take and how much memory."""
-    if tile or preflight.work(net, layers, stages) > LONG:
-        told = preflight.estimate(net, layers, stages, method, tile)
-        tqdm.write(f"this run will take {told}, once its targets are computed", file=sys.stderr)
+def _announce(method: str, run: Ahead) -> None:
+    """Say before a long run how long it and its targets will take, and how much memory."""
+    once = [Stage(size, 1, {}) for size, _ in run.looked_at]
+    if run.tile or preflight.work(run.net, run.layers, [*run.stages, *once]) > LONG:
+        told = preflight.estimate(run.net, run.layers, run.stages, method, run.tile)
+        before = [preflight.memory(run.exact, run.layers, size, None, tile) for size, tile in run.looked_at]
+        told = dataclasses.replace(told, memory=max(told.memory, *before))
+        first = preflight.span(preflight.passing(run.exact, run.layers, run.looked_at))
+        tqdm.write(f"this run will take {told}, once its targets are computed, which takes {first}", file=sys.stderr)
 
 
 def _tell_masks(problem: Problem) -> None:

@@ -29,7 +29,7 @@ from nstutils.backbones import converted
 from nstutils.losses import joined
 from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
-from nstutils.problem import Accepted, Picture, Problem, accept, narrowed, prepare
+from nstutils.problem import Accepted, Picture, Problem, Size, accept, narrowed, prepare
 from nstutils.results import Result
 from nstutils.stylise import checked, head, measured, run_card, stylise
 from nstutils.weights import backbone
@@ -37,7 +37,8 @@ from nstutils.weights import backbone
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 OWN = ("alpha", "beta", "tv", "content_layers", "style_layers", "layer_weights", "seed", "init", "raw_loss", "preset")
 GUIDES = ("content_guide", "style_guide", "guide_mode")
-SHAPE = ("content", "style", "style_weights", "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
+STYLES = ("style", "style_weights", "style_size", "style_scale")
+SHAPE = ("content", *STYLES, "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -61,6 +62,7 @@ class Run:
     settings: dict[str, Any]
     alike: str  # runs that agree in this can share a batch
     bytes: int  # that one more picture of its size takes
+    coarse: tuple[Size, ...]  # sizes of the styles at the first scale: its style layers may need larger ones than others'
 
     @property
     def key(self) -> str:
@@ -155,9 +157,9 @@ def _accepted(given: Mapping[str, Any], network: Any) -> Run | Exception:
         return error
 
 
-def _alike(run: Accepted) -> tuple[str, int]:
-    """What runs of one batch have in common, and the bytes that one more picture takes."""
-    o, wanted = run.options, run.sizes()
+def _alike(run: Accepted) -> tuple[str, int, tuple[Size, ...]]:
+    """What runs of one batch have in common, the bytes that one more picture takes, the sizes of the styles at first."""
+    o, (wanted, styles) = run.options, run.sizes()
     net, layers = converted(run.exact, run.dtype), (*(o.content_layers or ()), *(o.style_layers or ()))
     one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.tile or isinstance(o.layer_weights, Mapping)
@@ -167,7 +169,7 @@ def _alike(run: Accepted) -> tuple[str, int]:
         common |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
         common |= {"layers": sorted(set(layers))}
-    return _sha256(run.settings if apart else common), one - none
+    return _sha256(run.settings if apart else common), one - none, tuple(styles)
 
 
 def _stored(run: Run, place: Path | None) -> Result | None:
@@ -334,7 +336,8 @@ def _problems(job: Sequence[Run]) -> list[Problem]:
     """The runs made ready: those with the same pictures share their targets, computed once for all their layers."""
     groups: dict[str, list[Run]] = {}
     for run in job:
-        groups.setdefault(_sha256({key: value for key, value in run.settings.items() if key not in OWN}), []).append(run)
+        shared = {key: value for key, value in run.settings.items() if key not in OWN} | {"coarse": run.coarse}
+        groups.setdefault(_sha256(shared), []).append(run)
     ready: dict[str, Problem] = {}
     for group in groups.values():
         asked = [(run.options.content_layers or (), run.options.style_layers or ()) for run in group]

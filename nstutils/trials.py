@@ -35,6 +35,7 @@ PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))
 LANDSCAPES: Pairs = (("hills", "swirls"), ("coast", "swirls"), ("town", "swirls"))
 PAINTED: Pairs = (("town", "swirls"), ("astronaut", "mosaic"), ("hills", "glass"), ("coast", "wave"))  # not trained on
 STARTS = ("black", "white", "chequered", "negative", "stripes", "adversarial")
+STYLE_SIZES = {"half": 0.5, "equal": 1.0, "larger": 2.0}  # long sides of the style over the picture's
 EARLY = (0.4, 0.3, 0.1, 0.1, 0.1)  # of the five style layers; sums to 1, as the equal weights do
 LATE = EARLY[::-1]
 ONE: dict[str, Any] = {"alpha": 1.0, "beta": 1e3}  # α/β = 10⁻³
@@ -138,6 +139,16 @@ def schedules(plan: Plan, content: str, style: str, seed: int) -> Runs:
     return {"constant": constant, "changed": changed}
 
 
+def scaled(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """The style at several sizes (none above its file's): its texture alone, and with the photograph."""
+    own, most = ONE | {"tv": 0.01}, max(images.load(style).shape[-2:])
+    found: Runs = {}
+    for label, factor in STYLE_SIZES.items():
+        sized = own | {"style_size": min(round(factor * plan.size), most)}
+        found |= {f"texture, {label}": sized | {"alpha": 0.0}, f"transfer, {label}": sized}
+    return found
+
+
 def hundred(plan: Plan, content: str, style: str, seed: int) -> Runs:
     """Document A's network and layers."""
     layers = {"backbone": "squeezenet", "content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
@@ -161,10 +172,11 @@ def controlled(plan: Plan, content: str, style: str, seed: int) -> Runs:
 
 
 def one_pass(plan: Plan, content: str, style: str, seed: int, progress: bool) -> dict[str, Result]:
-    """The shipped network's picture, and optimisation with the weights it was trained for: at its end, and where its total at
-    full size is below the network's for the first time (its end, and one step more than it has, where that does not happen)."""
+    """The shipped network's picture, and optimisation with the weights and the style's size that it was trained for: at its
+    end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
+    where that does not happen)."""
     own = {"backbone": plan.backbone, "size": plan.size, "steps": plan.steps, "seed": seed}
-    asked: dict[str, Any] = own | {"beta": 5e3, "tv": 0.05} | plan.way
+    asked: dict[str, Any] = own | {"beta": 5e3, "tv": 0.05, "style_size": fast.style_size()} | plan.way
 
     def make() -> dict[str, Result]:
         painted, history = passed_once(content, style, asked)
