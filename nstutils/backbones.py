@@ -15,7 +15,7 @@ VGG_CONVS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-CONTENT_LAYERS = {"vgg": ("relu4_2",), "squeezenet": ("fire2",)}
+CONTENT_LAYERS = {"vgg": ("relu2_2", "relu3_3"), "squeezenet": ("fire2",)}  # houses stand at 256 px, where relu4_2 loses them
 STYLE_LAYERS = {
     "vgg": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet": ("relu1", "fire3", "fire4", "fire5"),

@@ -87,7 +87,8 @@ class Case:
 
 def taken(artwork: Tensor, plan: Plan) -> Tensor:
     """An artwork at the size at which a run takes its style, where nothing else is asked for."""
-    return images.resize(artwork, style_long(Options(size=plan.size), artwork, plan.size))
+    scale = plan.way.get("style_scale", Options().style_scale)
+    return images.resize(artwork, style_long(Options(size=plan.size, style_scale=scale), artwork, plan.size))
 
 
 def middle(numbers: Sequence[Numbers]) -> Numbers:
@@ -126,9 +127,11 @@ def ends(
     content_layers: tuple[str, ...],
     style_layers: tuple[str, ...],
     style_size: int | None = None,
+    style_scale: float | None = None,
 ) -> Targets:
     """The targets of a pair, which know the style errors of x = p and the content loss of x = a."""
     own: dict[str, Any] = {"content_layers": content_layers, "style_layers": style_layers, "style_size": style_size}
+    own |= {"style_scale": style_scale} if style_scale else {}
     return prepare(content, style, Options(backbone=name, size=size, steps=1, scales="1", **own)).scales[-1]
 
 
@@ -136,7 +139,7 @@ def targets(case: Case, label: str) -> Targets:
     """The targets that a run had, at full size."""
     used = case.results[label].card["settings"]
     layers = (tuple(used[name]) for name in ("content_layers", "style_layers"))
-    return ends(used["backbone"], case.content, case.style, case.plan.size, *layers, used.get("style_size"))
+    return ends(used["backbone"], case.content, case.style, case.plan.size, *layers, used["style_size"], used["style_scale"])
 
 
 def left(case: Case, label: str) -> tuple[float, float]:

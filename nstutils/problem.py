@@ -16,7 +16,7 @@ from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, c
 from nstutils.devices import choose
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.optimise import Schedule, Stage
-from nstutils.options import INITS, STYLE_SCALE, Options, layer_schedule, scale_sizes, weights_for
+from nstutils.options import INITS, Options, layer_schedule, scale_sizes, weights_for
 from nstutils.settings import PRESETS, settings
 from nstutils.weights import backbone
 
@@ -160,7 +160,7 @@ def accept(
     what |= {"content": identity(content), "style": [identity(picture) for picture in given]}
     for key in ("content_guide", "style_guide"):
         what[key] = [identity(path) for path in what[key] or ()]
-    what["style_scale"] = None if options.style_size else STYLE_SCALE
+    what["style_scale"] = None if options.style_size else options.style_scale
     return Accepted(content, given, options, exact, dtype, what | {"weights_sha256": exact.sha256})
 
 
@@ -281,10 +281,10 @@ def sizes(options: Options, net: FeatureExtractor, content: Tensor) -> list[Size
 def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> int:
     """The long side of a style at the scale of `size` pixels: style_size at the last, in proportion before, from `least` up.
 
-    Without style_size it is STYLE_SCALE times the picture's; a scale above 1 does not enlarge the file.
+    Without style_size it is style_scale times the picture's; a scale above 1 does not enlarge the file.
     """
     full, own = options.size or size, max(style.shape[-2:])
-    last = options.style_size or min(round(STYLE_SCALE * full), own if STYLE_SCALE > 1 else full)
+    last = options.style_size or min(round(options.style_scale * full), own if options.style_scale > 1 else full)
     return max(round(last * size / full), min(least, last))
 
 

@@ -18,7 +18,7 @@ from nstutils.claims import DARK, LAYERS, OTHER, RATIOS, Case, Plan, cell, regio
 from nstutils.devices import choose
 from nstutils.losses import evaluate, gram, total
 from nstutils.optimise import Step
-from nstutils.options import Options
+from nstutils.options import PAPERS, Options
 from nstutils.problem import identity, prepare
 from nstutils.results import Result
 from nstutils.stylise import stylise
@@ -39,9 +39,9 @@ STYLE_SIZES = {"half": 0.5, "equal": 1.0, "larger": 2.0}  # long sides of the st
 EARLY = (0.4, 0.3, 0.1, 0.1, 0.1)  # of the five style layers; sums to 1, as the equal weights do
 LATE = EARLY[::-1]
 ONE: dict[str, Any] = {"alpha": 1.0, "beta": 1e3}  # α/β = 10⁻³
-FINE: dict[str, Any] = {"method": "adam"}  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
-ONCE: dict[str, Any] = {"scales": "1", "method": "adam"}  # Adam at full size alone, as B and C
-LBFGS: dict[str, Any] = {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
+FINE: dict[str, Any] = PAPERS  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
+ONCE: dict[str, Any] = PAPERS | {"scales": "1"}  # Adam at full size alone, as B and C
+LBFGS: dict[str, Any] = PAPERS | {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
 
 
 def fixed(**runs: Mapping[str, Any]) -> Callable[[Plan, str, str, int], Runs]:
@@ -122,7 +122,8 @@ def start(plan: Plan, content: str, style: str, seed: int, name: str) -> Path:
 
 def uphill(case: Case, steps: int = 20, lr: float = 0.05) -> torch.Tensor:
     """White noise, moved so that the total rises: signs of the gradient, so many steps."""
-    options = Options(backbone=case.plan.backbone, size=case.plan.size, steps=1, seed=case.seed, scales="1", **ONE)
+    own: dict[str, Any] = {"backbone": case.plan.backbone, "size": case.plan.size, "steps": 1, "seed": case.seed}
+    options = Options(**case.plan.way | ONE | own | {"scales": "1"})
     problem = prepare(case.content, case.style, options)
     x, terms = problem.start(), problem.stages()[-1].terms
     for _ in range(steps):
@@ -176,7 +177,7 @@ def one_pass(plan: Plan, content: str, style: str, seed: int, progress: bool) ->
     end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
     where that does not happen)."""
     own = {"backbone": plan.backbone, "size": plan.size, "steps": plan.steps, "seed": seed}
-    asked: dict[str, Any] = own | {"beta": 5e3, "tv": 0.05, "style_size": fast.style_size()} | plan.way
+    asked: dict[str, Any] = own | plan.way | {"beta": 5e3, "tv": 0.05, "style_size": fast.style_size()}
 
     def make() -> dict[str, Result]:
         painted, history = passed_once(content, style, asked)
