@@ -52,6 +52,7 @@ class Step:
 class _State:
     """Where a descent stands; its fields are what a checkpoint holds."""
 
+    method: str  # which one remembers `update`
     index: int
     image: Tensor
     scale: Tensor  # 1 / mean |gradient| of the total at the start, one a picture
@@ -90,7 +91,9 @@ def descend(
     at = terms if callable(terms) else lambda _: terms
     if resume and resume.keys() != _State.__dataclass_fields__.keys():
         raise ValueError("the state was written by another version of nstutils; start the run again without --resume")
-    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile)
+    if resume and resume["method"] != method:
+        raise ValueError(f"the state is one of {resume['method']}, this run has {method}; give the same method, or begin anew")
+    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile, method)
     x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     if warm and not resume:
         s.update = copy.deepcopy(dict(warm))
@@ -143,7 +146,7 @@ def check_method(method: str, lr: float | None, init: Tensor) -> float:
     return lr
 
 
-def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) -> _State:
+def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None, method: str) -> _State:
     x = init.detach().clone().requires_grad_()
     value = total(tiles.backward(net, x, terms, init.new_ones(len(init)), tile), terms)
     size = torch.as_tensor(x.grad).abs().mean((1, 2, 3))
@@ -154,7 +157,7 @@ def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) 
         )
     value = value.detach()
     ones = torch.ones_like(value)
-    return _State(0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
+    return _State(method, 0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
 
 
 def _evaluated(

@@ -520,3 +520,10 @@ def test_a_start_on_the_edge_of_the_range_does_not_explode() -> None:
     assert steps[-1].total < 0.1 * steps[0].total
     moved = [(after.image - before.image).abs().max() for before, after in zip(steps, steps[1:], strict=False)]
     assert max(moved) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(("first", "then"), [("adam", "lbfgs"), ("lbfgs", "sgd"), ("sgd", "adam")])
+def test_a_run_does_not_go_on_by_another_method(first: str, then: str, toy: Counting) -> None:
+    *_, last = descend(toy, picture(*SIZE), terms_for(toy), steps=3, method=first)
+    with pytest.raises(ValueError, match=f"the state is one of {first}, this run has {then}; give the same method"):
+        next(descend(toy, picture(*SIZE), terms_for(toy), steps=6, method=then, resume=last.state()))
