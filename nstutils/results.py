@@ -18,7 +18,7 @@ from torch import Tensor
 from nstutils import fetch, images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth: a result equals itself alone
 class Result:
     """A picture (N x 3 x H x W in [0, 1]), the history of its losses, and the card of settings that made it.
 

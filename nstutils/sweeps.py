@@ -51,7 +51,7 @@ class SweepError(ValueError):
         self.results, self.failed = done, failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run of a sweep, ready to be sent to another process; `key` is the sha256 of its settings."""
 

@@ -459,6 +459,22 @@ def test_a_sweep_killed_between_any_two_files_goes_on(
     assert kept(tmp_path / "runs") == kept(tmp_path / "whole")
 
 
+def test_a_run_with_tensors_and_a_begun_batch_goes_on(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    content = load(pictures[0])
+    settings = [{"content": content, "seed": seed} for seed in range(3)]
+    whole = sweep(*pictures, settings, **COMMON)
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
+        patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+        with pytest.raises(Killed):
+            sweep(*pictures, settings, folder="runs", **COMMON)
+    assert list(Path("runs").glob("*.batch.json"))
+    found = sweep(*pictures, settings, folder="runs", **COMMON)
+    assert all(same(one, two) for one, two in zip(whole, found, strict=True))
+    assert whole[0] != found[0]
+    assert len({*whole, *found}) == 6
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_an_interrupt_keeps_what_is_done_and_goes_on(
     batch: int, pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch
