@@ -157,11 +157,16 @@ Announce = Callable[[FeatureExtractor, Sequence[str], Sequence[Stage], int | Non
 
 
 def prepare(
-    content: Picture, style: Picture | Sequence[Picture], options: Options, announce: Announce | None = None
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    options: Options,
+    announce: Announce | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Load and check everything that the options name, and compute the targets of every scale.
 
-    `announce` is told network, layers, scales and tile before that: the targets of a very large picture take minutes.
+    `announce` is told network, layers, scales and tile before that: the targets of a very large picture take minutes. `made`
+    is the card of a run that is to go on: it keeps its tile, whatever memory is free now.
     """
     run = accept(content, style, options)
     options, exact = run.options, run.exact
@@ -175,7 +180,10 @@ def prepare(
         picture, styles = images.in_grey(photograph, styles)
     wanted = sizes(options, exact, picture, styles)
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
-    tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
+    if made and "tile" in made:
+        tile = made["tile"]
+    else:
+        tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
     if announce:
         steps = [share(options.steps or 1, len(wanted), number) for number in range(len(wanted))]
         announce(net, layers, [Stage(size, count, {}) for size, count in zip(wanted, steps, strict=True)], tile)

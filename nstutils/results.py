@@ -17,6 +17,8 @@ from torch import Tensor
 
 from nstutils import fetch, images
 
+COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
+
 
 @dataclass(frozen=True, eq=False)  # tensors have no one truth: a result equals itself alone
 class Result:
@@ -127,9 +129,29 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
 
 
 def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
-    """The settings of `want` that `have` does not share, in words; empty when all agree."""
+    """The settings of `want` that `have` does not share, in words; empty when all agree. A file by another name is the same."""
     have, want = json.loads(json.dumps(have)), json.loads(json.dumps(want))
-    return ", ".join(f"{key}: {have.get(key)!r}, not {value!r}" for key, value in want.items() if have.get(key) != value)
+    unlike = [key for key, value in want.items() if _decisive(have.get(key)) != _decisive(value)]
+    return ", ".join(f"{key}: {have.get(key)!r}, not {want[key]!r}" for key in unlike)
+
+
+def _decisive(value: Any) -> Any:
+    """Settings without the names of files, whose contents alone decide; lists for tuples, 1 for 1.0."""
+    if isinstance(value, Mapping):
+        return {str(key): _decisive(item) for key, item in value.items() if key != "name" or "sha256" not in value}
+    if isinstance(value, list | tuple):
+        return [_decisive(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def fingerprint(value: Any) -> str:
+    """The sha256 of settings, whatever the order of their keys and the names of their files."""
+    return hashlib.sha256(json.dumps(_decisive(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def program() -> dict[str, Any]:
+    """What decides a picture beside its settings: how this package computes, and torch."""
+    return {"computing": COMPUTING, "torch": str(torch.__version__)}
 
 
 def versions() -> dict[str, str]:

@@ -54,7 +54,8 @@ def stylise(
         raise ValueError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
         raise ValueError("resume needs out: give the picture whose unfinished run is to go on")
-    problem = prepare(content, style, chosen, partial(_announce, chosen.method) if progress and not resume else None)
+    announce = partial(_announce, chosen.method) if progress and not resume else None
+    problem = prepare(content, style, chosen, announce, _card(target) if resume and target else None)
     card = run_card(problem)
     earlier = _earlier(target, card) if resume and target else None
     if earlier and earlier.finished:
@@ -125,6 +126,13 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
     if not target.exists():
         raise FileNotFoundError(f"there is no unfinished run {target} to go on from; start it without --resume")
     return Result.load(target, expect=card["settings"])
+
+
+def _card(target: Path) -> dict[str, Any]:
+    """The card of the run to go on from; empty where it cannot be read, which is told later."""
+    with contextlib.suppress(OSError, ValueError):
+        return results.read_card(target)
+    return {}
 
 
 def _announce(method: str, net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], tile: int | None) -> None:

@@ -592,3 +592,22 @@ def test_the_picture_so_far_has_the_photographs_colours_too(pictures: tuple[str,
     assert (images.luminance(seen.image).expand(-1, 3, -1, -1) - seen.image).abs().max() > 0.1, "it is grey"
     whole = stylise(*pictures, **options | {"out": None})
     assert torch.equal(stylise(*pictures, **options, resume=True).image, whole.image)
+
+
+def test_a_run_that_goes_on_keeps_its_tiles_whatever_memory_is_free(
+    pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(step: Any) -> None:
+        raise Killed
+
+    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    for number, (then, now) in enumerate([(16, None), (None, 16)]):
+        out = f"{number}.png"
+        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, then=then: then)
+        with pytest.raises(Killed):
+            stylise(*pictures, out=out, **QUICK, watch=lambda step: step.index > 1 and killed(step))
+        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, now=now: now)
+        assert stylise(*pictures, out=out, **QUICK, resume=True).card["tile"] == then
