@@ -45,7 +45,7 @@ class Step:
     image: Tensor
     best: Tensor  # the picture with the lowest total so far (before this step's update)
     note: str  # what was rescued, or empty
-    state: Callable[[], dict[str, Any]]  # all that is needed to go on from here; copied when called
+    state: Callable[..., dict[str, Any]]  # all needed to go on from here; copied, or with copied=False good until the next step
 
 
 @dataclass
@@ -220,8 +220,8 @@ def _rescue(s: _State, x: Tensor, start: Tensor, value: Tensor, method: str, lr:
     return f"the loss was not finite or exploded at step {s.index}: went on from the best picture", False
 
 
-def _snapshot(s: _State) -> dict[str, Any]:
-    return copy.deepcopy(vars(s))
+def _snapshot(s: _State, copied: bool = True) -> dict[str, Any]:
+    return copy.deepcopy(vars(s)) if copied else dict(vars(s))
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,9 @@ def coarse_to_fine(
 ) -> Result:
     """Run the stages one after the other, each from the enlarged picture of the last, the optimiser kept warm.
 
-    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds, `stop` ends the run after the
-    step at hand, as an interrupt does; what comes back then has a `state` to go on from.
+    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds (to be written at once: the next
+    step changes its state), `stop` ends the run after the step at hand, as an interrupt does; what comes back then has a
+    `state` to go on from.
     """
     rows = list(resume["rows"]) if resume else []
     spent, begin, saved = resume["seconds"] if resume else 0.0, time.perf_counter(), time.perf_counter()
@@ -316,7 +317,7 @@ def _walk(
         for step in descend(net, x, stage.terms, steps=stage.steps, warm=warm, resume=state, **options):
             yield number, step
         if number + 1 < len(stages):
-            end = step.state() if step else dict(state or {})
+            end = step.state(copied=False) if step else dict(state or {})
             x, warm, state = end["image"], enlarged(end["update"], stages[number + 1].size), None
 
 
@@ -339,7 +340,7 @@ def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple
     """The best picture so far at the run's full size, and all that is needed to go on."""
     seconds = rows[-1]["seconds"]
     rows = list(rows)  # the run goes on appending to its own
-    state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state()}
+    state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state(copied=False)}
     names = [name for name in rows[-1] if name not in ("step", "size", "seconds", "note")]
     history = {"seconds": seconds, "final": {name: rows[-1][name] for name in names}, "steps": rows}
     return Result(images.resize(step.best.clamp(0, 1), size), history, {}, state)

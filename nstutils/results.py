@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialised
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import fetch, images
@@ -161,20 +161,30 @@ def versions() -> dict[str, str]:
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header."""
+    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header.
+
+    Tensors are written from where they lie: a state is many times the size of its picture, and a copy might not fit.
+    """
     tensors: dict[str, Tensor] = {}
+    places: set[int] = set()
 
     def plain(value: Any) -> Any:
         if isinstance(value, Tensor):
-            name = f"t{len(tensors)}"
-            tensors[name] = value.detach().cpu().contiguous().clone()
+            name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
+            place = whole.untyped_storage().data_ptr()
+            tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
+            places.add(place)
             return {"tensor": name}
         if isinstance(value, Mapping):
             return {"items": [[key, plain(item)] for key, item in value.items()]}
         return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
 
     header = {"state": json.dumps(plain(state))}
-    images.write(serialised(tensors, header), path)
+    with images.atomic(path) as part:
+        try:
+            save_file(tensors, part, header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_state(path: Path) -> dict[str, Any]:
