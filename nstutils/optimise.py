@@ -93,10 +93,10 @@ def descend(
         raise ValueError("the state was written by another version of nstutils; start the run again without --resume")
     if resume and resume["method"] != method:
         raise ValueError(f"the state is one of {resume['method']}, this run has {method}; give the same method, or begin anew")
-    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile, method)
+    s = _State(**_own(resume)) if resume else _begin(net, init, at(1), tile, method)
     x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     if warm and not resume:
-        s.update = copy.deepcopy(dict(warm))
+        s.update = _own(warm)
     before = at(s.index) if s.index else at(1)
     while s.index < steps:
         s.index += 1
@@ -121,6 +121,14 @@ def descend(
         yield Step(s.index, losses, value, s.image, s.best, note, partial(_snapshot, s))
         if done:
             return
+
+
+def _own(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that a run may change: its tensors are copied, but for the many that L-BFGS remembers and no step changes."""
+    return {
+        name: value.clone() if isinstance(value, Tensor) else _own(value) if isinstance(value, Mapping) else value
+        for name, value in state.items()
+    }
 
 
 def _same(one: Terms, other: Terms) -> bool:

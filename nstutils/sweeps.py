@@ -301,7 +301,7 @@ def made(job: Sequence[Run], place: Path | None, watch: Watch = None) -> Ends:
         try:
             ends[run.key] = _stored(run, place) or _alone(run, place, watch)
         except Exception as error:  # told at the end, when the others are done
-            ends[run.key] = error
+            ends[run.key] = _stored(run, place) or error  # another sweep in the same folder may have made it meanwhile
         if ends[run.key] is None:
             break
     return ends

@@ -305,6 +305,20 @@ def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: p
                 assert all(torch.equal(one.image, two.image) for one, two in zip(whole, found.result(), strict=True))
 
 
+def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = sweeps._alone
+
+    def overtaken(run: sweeps.Run, *given: Any) -> None:
+        alone(run, *given)
+        raise FileNotFoundError("the state is gone")
+
+    monkeypatch.setattr(sweeps, "_alone", overtaken)
+    (found,) = sweep(*pictures, [{}], folder="runs", **COMMON)
+    assert found.finished
+    with pytest.raises(SweepError, match="the state is gone"):
+        sweep(*pictures, [{}], **COMMON)
+
+
 def test_a_record_that_another_sweep_has_just_removed_is_none(pictures: tuple[str, str], batches: list[int]) -> None:
     Path("runs").mkdir()
     Path("runs/gone.batch.json").symlink_to("nowhere")  # listed, but not there any more when it is read
