@@ -58,7 +58,8 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
             raise ValueError(f"{path.name} has {count} frames, which {out.name} cannot hold; end its name in .gif or .webp")
         _animation(net, path, out, style, size, progress)
     else:
-        images.save(fast.apply(net, images.load(path, size), style), images.writable(out))
+        out = images.writable(out)
+        images.save(fast.apply(net, images.load(path, size), style), out)
 
 
 def frames(path: Path) -> int:

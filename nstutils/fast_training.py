@@ -5,12 +5,12 @@ training that was killed goes on bit for bit as if nothing had happened.
 """
 
 import hashlib
-import io
 import math
 import os
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -81,14 +81,15 @@ class Photographs:
 
     def __init__(self, where: str | os.PathLike[str] | None = None):
         self.where = None if where is None else Path(os.path.expanduser(where))
+        self.archive: zipfile.ZipFile | None = None
         if self.where is None:
             self.names = sorted(OFFLINE)
         elif self.where.is_dir():
             found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES)
-            self.names = sorted(str(path.relative_to(self.where)) for path in found)
+            self.names = sorted(name for path in found if _seen(name := path.relative_to(self.where).as_posix()))
         elif zipfile.is_zipfile(self.where):
-            with zipfile.ZipFile(self.where) as archive:
-                self.names = sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))
+            self.archive = zipfile.ZipFile(self.where)  # stays open: its list of names alone takes a second to read
+            self.names = sorted(n for n in self.archive.namelist() if n.lower().endswith(SUFFIXES) and _seen(n))
         else:
             raise FileNotFoundError(
                 f"there are no photographs at {os.fspath(self.where)!r}; give a folder or a zip file of them"
@@ -101,24 +102,32 @@ class Photographs:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """How many they are and the sha256 of their names: trainings with equal ones saw the same photographs."""
-        names = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
-        return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": names}
+        """How many they are and the sha256 of their names and sums: trainings with equal ones saw the same photographs."""
+        if self.archive:  # which knows the sums of its files
+            sums = [self.archive.getinfo(name).CRC for name in self.names]
+        else:
+            sums = [zlib.crc32(self.read(index)) for index in range(len(self))]
+        files = "\n".join(f"{name} {number}" for name, number in zip(self.names, sums, strict=True))
+        sha256 = hashlib.sha256(files.encode()).hexdigest()
+        return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": sha256}
+
+    def read(self, index: int) -> bytes:
+        """The file of photograph number `index`."""
+        name = self.names[index]
+        try:
+            if self.archive:
+                return self.archive.read(name)
+            return (self.where / name if self.where else images.find(name)).read_bytes()
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            raise ValueError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
 
     def open(self, index: int) -> Image.Image:
-        """Photograph number `index`."""
-        name = self.names[index]
-        if self.where is None:
-            return images.to_pil(images.load(name))
+        """Photograph number `index`, as `images.load` sees it, in 8 bits."""
+        name, data = self.names[index], self.read(index)
         try:
-            if self.where.is_dir():
-                data = (self.where / name).read_bytes()
-            else:
-                with zipfile.ZipFile(self.where) as archive:
-                    data = archive.read(name)
-            return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
+            return images.eight_bits(data, name)
+        except ValueError as error:
+            raise ValueError(f"{error}, or take it out of {self.where}") from error
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
         """A square crop, size x size x 3 in 8 bits: from as sharp as it is to the whole photograph, mirrored half the time."""
@@ -129,6 +138,11 @@ class Photographs:
         box = (left, top, left + side, top + side)
         pixels = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
         return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+
+def _seen(name: str) -> bool:
+    """Whether a file is one that its owner sees: not hidden, and none of those that macOS puts beside others."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 @dataclass(frozen=True)

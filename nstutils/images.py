@@ -5,6 +5,7 @@ Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H
 
 import io
 import os
+import secrets
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -79,26 +80,65 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
 def load(name_or_path: str | os.PathLike[str], size: int | None = None) -> Tensor:
     """A picture as 1 x 3 x H x W in [0, 1], its long side scaled to `size` pixels if given (the shape is kept).
 
-    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on white; of an
-    animation the first frame is taken.
+    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB, other colour spaces sRGB; what is transparent
+    lies on white; of an animation the first frame is taken.
     """
     path = find(name_or_path)
+    with _told(path), Image.open(path) as file:
+        image = from_pil(_upright(file))
+    return image if size is None else resize(image, size)
+
+
+def eight_bits(data: bytes, name: str) -> Image.Image:
+    """The bytes of a picture file, called `name`, as Pillow's RGB: what `load` gives, without its float numbers."""
+    with _told(name), Image.open(io.BytesIO(data)) as file:
+        picture = in_srgb(_upright(file))
+        plain = picture.mode == "RGB" and not picture.has_transparency_data
+        return picture if plain else to_pil(from_pil(picture))
+
+
+@contextmanager
+def _told(name: str | Path) -> Iterator[None]:
+    """Reading the file `name`: what goes wrong is told in one sentence, and Pillow's warnings are not. The filter stays, since
+    one that is taken back (`catch_warnings`) is taken from all threads, or left to them."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                image = from_pil(ImageOps.exif_transpose(file))
+        yield
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
-        raise ValueError(f"{path} is not a picture that can be read; {wanted}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{path} has too many pixels to be read safely; scale it down first") from error
+        raise ValueError(f"{name} is not a picture that can be read; {wanted}") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} has too many pixels to be read safely; scale it down first") from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise all sorts on damaged files
-        raise ValueError(f"{path} is damaged or cannot be read ({reason(error)}); replace the file") from error
-    return image if size is None else resize(image, size)
+        raise ValueError(f"{name} is damaged or cannot be read ({reason(error)}); replace the file") from error
+
+
+def _upright(file: Image.Image) -> Image.Image:
+    """The picture of an open file, turned as the camera meant it; refuses one of too many pixels."""
+    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    return ImageOps.exif_transpose(file)
+
+
+def in_srgb(picture: Image.Image) -> Image.Image:
+    """A Pillow image in sRGB, if it says what its colours are (Display P3, Adobe RGB, a printer's CMYK) and has 8 bits; a
+    profile that is damaged or belongs to another kind of picture is ignored."""
+    data = picture.info.get("icc_profile")
+    if not data or picture.mode.startswith(("I", "F")):
+        return picture
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return picture
+        plain = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert("RGB")
+        found = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), plain.mode, "RGB").apply(plain)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return picture
+    if picture.has_transparency_data:
+        found.putalpha(picture.convert("RGBA").getchannel("A"))
+    return found
 
 
 def from_pil(picture: Image.Image) -> Tensor:
@@ -108,6 +148,7 @@ def from_pil(picture: Image.Image) -> Tensor:
 
 def _rgb(picture: Image.Image) -> np.ndarray:
     """Height x width x 3 in [0, 1], whatever the file's mode."""
+    picture = in_srgb(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         values = values.astype(np.uint32) if picture.mode == "I" else values
@@ -212,12 +253,9 @@ def atomic(path: Path) -> Iterator[str]:
     part = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        os.close(handle)
+        part = str(path.parent / f".{secrets.token_hex(8)}.part")
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # with the rights of any new file
         yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, 0o666 & ~mask)
         os.replace(part, path)
     except OSError as error:
         raise OSError(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error

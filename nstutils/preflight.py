@@ -1,8 +1,11 @@
 """Before a long run: how many seconds and how much memory it will take, and whether it must go in tiles."""
 
+import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -20,6 +23,11 @@ LOOKED_AT = 4  # and a pass without gradients this many in all
 WORKSPACE = 80_000_000  # bytes that the convolutions take for themselves
 TILED = 1.65  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
 SHARE = 0.8  # of the free memory that a run may take
+GROUPS = Path("/sys/fs/cgroup")  # where Linux tells how much memory a container may take
+FILES = (  # of a group, in its two versions: the limit, what is taken, what of that is files kept at hand
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 PROBES = (96, 224)  # sides of the two squares that are timed
 
 
@@ -82,9 +90,34 @@ def memory(
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a run may take on the device."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return int(SHARE * free)
+    """Bytes that a run may take on the device; of a computer's memory no more than its container is granted."""
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    return int(SHARE * min(psutil.virtual_memory().available, granted()))
+
+
+def granted(groups: Path = GROUPS, of: Path = Path("/proc/self/cgroup")) -> float:
+    """Bytes that the control groups of this process leave it; infinity where there are none."""
+    left = math.inf
+    with contextlib.suppress(OSError):
+        for line in of.read_text(encoding="utf-8").splitlines():
+            _, kinds, path = line.split(":", 2)
+            top = groups / "memory" if kinds else groups  # the first version names its kinds, the second none
+            own = top / path.lstrip("/")
+            for folder in (own, *own.parents) if not kinds or "memory" in kinds.split(",") else ():
+                left = min(left, *(_left(folder, *files) for files in FILES))
+                if folder == top:
+                    break
+    return left
+
+
+def _left(folder: Path, limit: str, taken: str, idle: str) -> float:
+    """Bytes that one group leaves; infinity where it sets no limit. Files kept at hand give way."""
+    with contextlib.suppress(OSError, ValueError):
+        bound = int((folder / limit).read_text(encoding="utf-8"))
+        facts = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
+        return max(0, bound - int((folder / taken).read_text(encoding="utf-8")) + int(facts.get(idle, 0)))
+    return math.inf
 
 
 def tile_for(

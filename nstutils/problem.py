@@ -191,11 +191,16 @@ Announce = Callable[[Ahead], None]
 
 
 def prepare(
-    content: Picture, style: Picture | Sequence[Picture], options: Options, announce: Announce | None = None
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    options: Options,
+    announce: Announce | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Load and check everything that the options name, and compute the targets of every scale.
 
-    `announce` is told what is ahead before that: the targets of a very large picture take minutes.
+    `announce` is told what is ahead before that: the targets of a very large picture take minutes. `made` is the card of a
+    run that is to go on: it keeps its tile, whatever memory is free now.
     """
     run = accept(content, style, options)
     options, exact = run.options, run.exact
@@ -207,7 +212,7 @@ def prepare(
         styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
     elif options.keep_colour == "luminance":
         picture, styles = images.in_grey(photograph, styles)
-    scales = _scales(options, net, exact, picture, styles, masks)
+    scales = _scales(options, net, exact, picture, styles, masks, made)
     if announce:
         announce(_ahead(options, net, exact, scales))
     targets = tuple(_targets(exact, options, picture, styles, masks, scale) for scale in scales)
@@ -216,13 +221,20 @@ def prepare(
 
 
 def _scales(
-    o: Options, net: FeatureExtractor, exact: FeatureExtractor, content: Tensor, styles: Sequence[Tensor], masks: Masks
+    o: Options,
+    net: FeatureExtractor,
+    exact: FeatureExtractor,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    masks: Masks,
+    made: Mapping[str, Any] | None,
 ) -> list[Scale]:
-    """The scales of a run, coarse to fine."""
+    """The scales of a run, coarse to fine; `made` is the card of one that goes on with its tile."""
     wanted = sizes(o, exact, content)
     fitted = [tuple(style_sizes(o, exact, styles, max(size))) for size in wanted]
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    tile = o.tile or preflight.tile_for(net, layers, wanted[-1], o.method)
+    chosen = o.tile or preflight.tile_for(net, layers, wanted[-1], o.method)
+    tile = (made or {}).get("tile", chosen)
     each = tuple(o.tile or preflight.tile_for(exact, o.style_layers or (), size, None, "style_size") for size in fitted[-1])
     modes = [_mode(o, exact, masks, size, own, size == wanted[-1]) for size, own in zip(wanted, fitted, strict=True)]
     return [Scale(size, own, tile, each, mode) for size, own, mode in zip(wanted, fitted, modes, strict=True)]

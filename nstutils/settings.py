@@ -28,6 +28,7 @@ class Settings:
     weights: Path | None  # a weights file to take instead of the shipped or downloaded one
     cache: Path  # where downloads are kept
     mirror: str | None  # a folder or address where downloads are looked for first
+    strict: bool  # whether a claim that a lesson records otherwise is an error, as in the makers' tests
 
     @property
     def size(self) -> int:
@@ -49,6 +50,7 @@ def settings(preset: str | None = None, backbone: str | None = None) -> Settings
         weights=Path(os.path.expanduser(weights)) if weights else None,
         cache=Path(os.path.expanduser(os.environ.get("NSTUTILS_CACHE") or pooch.os_cache("nstutils"))),
         mirror=os.environ.get("NSTUTILS_MIRROR") or None,
+        strict=os.environ.get("NSTUTILS_STRICT", "") not in ("", "0"),
     )
 
 

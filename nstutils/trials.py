@@ -1,7 +1,6 @@
 """What the experiments run: the settings of every run of a case, by label, for `sweep`; and the runs that no sweep can make."""
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -275,5 +274,5 @@ def kept(plan: Plan, name: str, what: Any, make: Callable[[], dict[str, Result]]
 
 
 def _key(what: Any) -> str:
-    """A short hash of settings."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    """A short hash of settings, and of what computes."""
+    return results.fingerprint([what, results.program()])[:16]

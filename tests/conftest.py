@@ -34,7 +34,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         REAL_CONNECT(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    for name in ("NSTUTILS_PRESET", "NSTUTILS_BACKBONE", "NSTUTILS_WEIGHTS", "NSTUTILS_MIRROR"):
+    for name in ("NSTUTILS_PRESET", "NSTUTILS_BACKBONE", "NSTUTILS_WEIGHTS", "NSTUTILS_MIRROR", "NSTUTILS_STRICT"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)

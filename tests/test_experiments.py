@@ -20,6 +20,7 @@ from nstutils.claims import LAYERS, RATIOS, ROW, Case, Plan, cell
 from nstutils.experiments import ROWS, Record, find
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.options import Options
+from nstutils.problem import identity
 from nstutils.results import Result
 
 IDS = [
@@ -782,3 +783,14 @@ def test_the_pictures_of_upes_are_resized_as_torchvision_does(size: tuple[int, i
     asked = 400 if max(size) > 400 else max(size)
     theirs = [tv.to_tensor(tv.resize(images.to_pil(x), s)) for x, s in ((content, asked), (style, list(wanted)))]
     assert all(torch.equal(x[0], y) for x, y in zip(found, theirs, strict=True))
+
+
+def test_what_is_kept_goes_by_the_contents_of_files_and_by_what_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = (images.save(images.stripes((16, 16)), tmp_path / name) for name in ("one.png", "other/name.png"))
+    keys = [trials._key(["a", identity(path), 1.0]) for path in (here, there)]
+    assert keys[0] == keys[1]
+    assert trials._key(["a", identity("town"), 1.0]) != keys[0]
+    monkeypatch.setattr("nstutils.results.COMPUTING", 0)
+    assert trials._key(["a", identity(here), 1.0]) != keys[0]

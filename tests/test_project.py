@@ -240,6 +240,7 @@ def test_the_number_type_that_is_asked_for_is_taken(asked: str) -> None:
 @pytest.mark.parametrize("pays", [True, False])
 def test_bfloat16_is_taken_where_the_processor_has_it(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_has", lambda feature: pays)
+    monkeypatch.setattr(devices, "_used_by_onednn", lambda: True)  # else this processor decides
     assert devices.choose("cpu")[1] == (torch.bfloat16 if pays else torch.float32)
     assert ("no bfloat16" in devices.reasons("cpu")) != pays
 
