@@ -243,6 +243,23 @@ def _rescale(conv: nn.Conv2d, xs: Sequence[Tensor], incoming: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+BALANCE = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 0.5}  # what an artwork's |A|²/(4 N²) is to be in each block, over their mean
+
+
+@torch.no_grad()
+def balance(extractor: FeatureExtractor, artworks: Sequence[Tensor]) -> dict[str, float]:
+    """The scales for `scaled` with which eqs. 4 and 5 are balanced: |A|²/(4 N²) of these artworks, in the mean, is in every
+    layer what `BALANCE` gives its block, so that equal weights w_l weigh the layers' relative errors 8, 4, 2, 1 and ½."""
+    layers = [name for name in extractor.layers if name.startswith("relu")]
+    sizes = dict.fromkeys(layers, 0.0)
+    for artwork in artworks:
+        for layer, features in extractor(artwork, layers).items():
+            f = features.flatten(2)
+            sizes[layer] += ((f @ f.mT / f.shape[2]).square().sum() / (4 * f.shape[1] ** 2)).item() / len(artworks)
+    mean = sum(BALANCE.values()) / len(BALANCE)
+    return {f"conv{layer[4:]}": (sizes[layer] * mean / BALANCE[int(layer[4])]) ** 0.25 for layer in layers}
+
+
 def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
     """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
     ReLU and pooling pass a positive factor on, and the next convolution takes it back."""

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nstutils import images, weights
-from nstutils.backbones import VGG_CONVS, FeatureExtractor, converted, vgg
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, balance, converted, scaled, vgg
 from nstutils.devices import choose
 from nstutils.fast_training import Photographs
 from nstutils.losses import gram
@@ -46,6 +46,7 @@ UNUSED = ("5_2", "5_3")  # no loss of the course asks for them: they count a ten
 STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_1": 0.5}  # of the transfers that are visited
 CONTENT = "relu4_2"
 STD = (0.25,) * 3  # the copy's own, whatever the teacher's: weights of all layers are then of one size, as Adam wants them
+ARTWORKS = ("swirls", "mosaic", "impasto", "wave", "glass", "cutpaper")  # whose Gram matrices the layers are balanced by
 HELD = 97  # every so manieth photograph is held out
 VISITED, VISIT = 2, 48  # crops a step that are in the middle of a transfer, and the steps such a transfer takes
 
@@ -302,14 +303,16 @@ class Training:
 
 
 def finished(training: Training, out: Path, header: Mapping[str, str], facts: Mapping[str, Any]) -> None:
-    """Write the copy in half precision, with the filters it keeps, their scales and the facts of its making."""
-    state = {key: value.half() for key, value in training.copy.net.state_dict().items()}
+    """Write the copy, balanced and in half precision, with the filters it keeps, what divides them, and how it was made."""
+    state = training.copy.net.state_dict()
     kept = {f"conv{name}": value.filters.tolist() for name, value in training.kept.items()}
-    scales = {f"conv{name}": value.scale for name, value in training.kept.items()}
     net = vgg([len(state[f"conv{block}_1.weight"]) for block in range(1, 6)], CONVS)
-    net.load_state_dict({key: value.float() for key, value in state.items()})
+    net.load_state_dict(state)
     exact = training.exact
-    copy = FeatureExtractor(net.half(), name="classroom", mean=exact.mean, std=STD)
+    plain = FeatureExtractor(net, name="classroom", mean=exact.mean, std=STD)
+    balances = balance(plain, [images.load(name, 384) for name in ARTWORKS])
+    copy = scaled(plain, balances).half()
+    scales = {f"conv{name}": value.scale * balances[f"conv{name}"] for name, value in training.kept.items()}
     told = facts | {"steps": training.begun, "seconds": round(training.seconds), "errors": training.errors()}
     written = {"kept": json.dumps(kept), "scales": json.dumps(scales), "facts": json.dumps(told)}
     weights.save(copy, out, **header, **written)
