@@ -214,10 +214,11 @@ def _pip(source: Source, target: Path, progress: bool) -> str:
     own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(target.parent))
     target.unlink(missing_ok=True)  # what a mirror gave in vain, pip would take for its own
     pipe, out = subprocess.PIPE, subprocess.STDOUT
-    with (
-        tqdm(total=source.size or None, unit="B", unit_scale=True, disable=not progress) as bar,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=out, env=os.environ | own) as pip,
-    ):
+    try:
+        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=out, env=os.environ | own)
+    except OSError as error:
+        return f"pip cannot be started ({error.strerror})"
+    with pip, tqdm(total=source.size or None, unit="B", unit_scale=True, disable=not progress) as bar:
         said = None
         try:
             while said is None:

@@ -282,7 +282,12 @@ def nothing_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "pip failed: it gave no reason"
 
 
-TROUBLES = [wrong_hash, truncated, no_such_package, no_index, no_pip, killed, refused, silent, nothing_brought]
+def no_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(fetch.sys, "executable", str(tmp_path / "nowhere"))
+    return "pip cannot be started (No such file or directory)"
+
+
+TROUBLES = [no_python, wrong_hash, truncated, no_such_package, no_index, no_pip, killed, refused, silent, nothing_brought]
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda f: f.__name__)
