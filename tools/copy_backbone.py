@@ -47,6 +47,8 @@ STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_
 CONTENT = "relu4_2"
 STD = (0.25,) * 3  # the copy's own, whatever the teacher's: weights of all layers are then of one size, as Adam wants them
 ARTWORKS = ("swirls", "mosaic", "impasto", "wave", "glass", "cutpaper")  # whose Gram matrices the layers are balanced by
+FIT = (112, 160)  # crops that the fit sees, and their side
+EVERY = 250  # steps from one checkpoint to the next
 HELD = 97  # every so manieth photograph is held out
 VISITED, VISIT = 2, 48  # crops a step that are in the middle of a transfer, and the steps such a transfer takes
 
@@ -343,8 +345,8 @@ def main(arguments: list[str] | None = None) -> None:
         training = Training(teacher, vgg(widths, CONVS), kept, source, args.lr)
         training.load(state)
     else:
-        larger = Source(args.photographs, 160)
-        net, kept = fit(teacher, widths, larger.batch(112, np.random.default_rng(args.seed)))
+        larger = Source(args.photographs, FIT[1])
+        net, kept = fit(teacher, widths, larger.batch(FIT[0], np.random.default_rng(args.seed)))
         training = Training(teacher, net, kept, source, args.lr)
         training.seconds = time.perf_counter() - begin
         training.save(checkpoint)
@@ -354,7 +356,7 @@ def main(arguments: list[str] | None = None) -> None:
         training.begun += 1
         loss = training.step(training.begun, args.steps, args.batch, args.seed)
         training.seconds = before + time.perf_counter() - begin
-        if training.begun % 250 == 0 or training.begun == args.steps:
+        if training.begun % EVERY == 0 or training.begun == args.steps:
             told = " ".join(f"{layer[4:]} {value:.2%}" for layer, value in training.errors().items())
             print(f"{training.begun} {training.seconds:.0f} s loss {loss:.4f} held out: {told}", flush=True)
             training.save(checkpoint)
