@@ -48,7 +48,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "recipes": "backbones images losses",
     "fast": "devices images tiles weights",
     "fast_files": "fast images",
-    "fast_training": "backbones devices fast images losses optimise options problem results settings tiles weights",
+    "fast_training": "backbones devices fast images losses optimise options preflight problem results settings tiles weights",
     "claims": "backbones guidance images losses measures options problem results weights",
     "figures": "backbones claims images measures plots weights",
     "trials": "backbones claims devices fast images losses optimise options problem recipes results stylise sweeps weights",
