@@ -255,7 +255,7 @@ ROWS: tuple[Row, ...] = (
         "photograph",
         claims.style_scale,
         lambda n: {f"{kind} grows": grows(n, kind, least) for kind, least in (("texture", 1.25), ("transfer", 1.1))},
-        runs=trials.scaled, quick=(128, 100), way=(FINE, LBFGS),
+        runs=trials.scaled, quick=(256, 60), way=({"method": "lbfgs"}, LBFGS),
     ),
     Row(
         "weight-schedule", "B",
