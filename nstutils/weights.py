@@ -73,7 +73,7 @@ def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], poo
 
     The classroom backbone is a VGG-16 or a VGG-19 of any widths: its state says which.
     """
-    told = {"vgg": "classroom"}.get(header.get("network", name), header.get("network", name))  # the first file says "vgg"
+    told = header.get("network", name)
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""
         raise ValueError(f"these weights are of {told}, not of {name}; give the file that belongs to {name}{other}")

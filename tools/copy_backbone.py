@@ -294,7 +294,7 @@ class Training:
         state = {"net": self.copy.net.state_dict(), "adam": self.adam.state_dict(), "visited": self.visited.state()}
         kept = {name: (value.filters, value.scale) for name, value in self.kept.items()}
         with images.atomic(path) as part:
-            torch.save(state | {"kept": kept, "step": self.begun, "seconds": self.seconds}, part)
+            torch.save(state | {"teacher": self.exact.sha256, "kept": kept, "step": self.begun, "seconds": self.seconds}, part)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -341,6 +341,8 @@ def main(arguments: list[str] | None = None) -> None:
     begin = time.perf_counter()
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        if state["teacher"] != teacher.sha256:
+            parser.error(f"{checkpoint} is a copy of another teacher than {teacher.name}; give that teacher, or another OUT")
         kept = {name: Kept(*value) for name, value in state["kept"].items()}
         training = Training(teacher, vgg(widths, CONVS), kept, source, args.lr)
         training.load(state)
