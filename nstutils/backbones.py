@@ -1,21 +1,23 @@
-"""Networks that look at pictures: VGG-19, its classroom-sized relative, VGG-16 and SqueezeNet.
+"""Networks that look at pictures: VGG-19, VGG-16, their classroom-sized relative and SqueezeNet.
 
 A backbone is a `FeatureExtractor`: called as `net(image, layers)`, it returns `{layer: activations}` under the papers' layer
 names. Images outside are RGB in [0, 1]; the normalisation a network was trained with stays inside it.
 """
 
 import copy
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-VGG_CONVS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
+VGG_CONVS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg16-hed": (2, 2, 3, 3, 3)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-CONTENT_LAYERS = {"vgg": ("relu4_2",), "squeezenet": ("fire2",)}
+CONTENT_LAYERS = {"vgg": ("relu2_2", "relu3_3"), "squeezenet": ("fire2",)}  # houses stand at 256 px, where relu4_2 loses them
 STYLE_LAYERS = {
     "vgg": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet": ("relu1", "fire3", "fire4", "fire5"),
@@ -238,3 +240,43 @@ def _rescale(conv: nn.Conv2d, xs: Sequence[Tensor], incoming: Tensor) -> Tensor:
     if conv.bias is not None:
         conv.bias.div_(mean)
     return mean
+
+
+BALANCE = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 0.5}  # what an artwork's |A|²/(4 N²) is to be in each block, over their mean
+
+
+@torch.no_grad()
+def balance(extractor: FeatureExtractor, artworks: Sequence[Tensor]) -> dict[str, float]:
+    """The scales for `scaled` with which eqs. 4 and 5 are balanced: |A|²/(4 N²) of these artworks, in the mean, is in every
+    layer what `BALANCE` gives its block, so that equal weights w_l weigh the layers' relative errors 8, 4, 2, 1 and ½."""
+    layers = [name for name in extractor.layers if name.startswith("relu")]
+    sizes = dict.fromkeys(layers, 0.0)
+    for artwork in artworks:
+        for layer, features in extractor(artwork, layers).items():
+            f = features.flatten(2)
+            sizes[layer] += ((f @ f.mT / f.shape[2]).square().sum() / (4 * f.shape[1] ** 2)).item() / len(artworks)
+    mean = sum(BALANCE.values()) / len(BALANCE)
+    return {f"conv{layer[4:]}": (sizes[layer] * mean / BALANCE[int(layer[4])]) ** 0.25 for layer in layers}
+
+
+@torch.no_grad()
+def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
+    """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
+    ReLU and pooling pass a positive factor on, and the next convolution takes it back."""
+    convs = {name: module for name, module in extractor.net.named_children() if isinstance(module, nn.Conv2d)}
+    unknown = [name for name in scales if name not in convs]
+    if unknown or extractor.family != "vgg":
+        raise ValueError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
+    bad = [name for name, scale in scales.items() if not 0 < scale < float("inf")]
+    if bad:
+        raise ValueError(f"the scale of {bad[0]} is {scales[bad[0]]}, but must be a positive number; a ReLU passes no other on")
+    result = copy.deepcopy(extractor)
+    told = json.dumps(dict(sorted(scales.items())))
+    result.sha256 = f"{extractor.sha256}, scaled {hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    incoming = 1.0
+    for name in convs:
+        conv, scale = result.net.get_submodule(name), float(scales.get(name, 1.0))
+        conv.weight.mul_(incoming / scale)  # type: ignore[operator]
+        conv.bias.div_(scale)  # type: ignore[operator]
+        incoming = scale
+    return result

@@ -20,7 +20,7 @@ from nstutils import guidance, images, measures
 from nstutils.backbones import FeatureExtractor, converted, geometry
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
 from nstutils.options import Options
-from nstutils.problem import Targets, prepare
+from nstutils.problem import Targets, prepare, style_long
 from nstutils.results import Result
 from nstutils.weights import backbone, structure
 
@@ -85,6 +85,12 @@ class Case:
         return images.load(self.style, self.plan.size)
 
 
+def taken(artwork: Tensor, plan: Plan) -> Tensor:
+    """An artwork at the size at which a run takes its style, where nothing else is asked for."""
+    scale = plan.way.get("style_scale", Options().style_scale)
+    return images.resize(artwork, style_long(Options(size=plan.size, style_scale=scale), artwork, plan.size))
+
+
 def middle(numbers: Sequence[Numbers]) -> Numbers:
     """The medians of the numbers of several cases."""
     return {name: statistics.median(one[name] for one in numbers) for name in numbers[0]}
@@ -114,18 +120,26 @@ def order(values: Sequence[float]) -> float:
 
 @lru_cache(maxsize=32)
 def ends(
-    name: str, content: str, style: str, size: int, content_layers: tuple[str, ...], style_layers: tuple[str, ...]
+    name: str,
+    content: str,
+    style: str,
+    size: int,
+    content_layers: tuple[str, ...],
+    style_layers: tuple[str, ...],
+    style_size: int | None = None,
+    style_scale: float | None = None,
 ) -> Targets:
     """The targets of a pair, which know the style errors of x = p and the content loss of x = a."""
-    layers: dict[str, Any] = {"content_layers": content_layers, "style_layers": style_layers}
-    return prepare(content, style, Options(backbone=name, size=size, steps=1, scales="1", **layers)).scales[-1]
+    own: dict[str, Any] = {"content_layers": content_layers, "style_layers": style_layers, "style_size": style_size}
+    own |= {"style_scale": style_scale} if style_scale else {}
+    return prepare(content, style, Options(backbone=name, size=size, steps=1, scales="1", **own)).scales[-1]
 
 
 def targets(case: Case, label: str) -> Targets:
     """The targets that a run had, at full size."""
     used = case.results[label].card["settings"]
     layers = (tuple(used[name]) for name in ("content_layers", "style_layers"))
-    return ends(used["backbone"], case.content, case.style, case.plan.size, *layers)
+    return ends(used["backbone"], case.content, case.style, case.plan.size, *layers, used["style_size"], used["style_scale"])
 
 
 def left(case: Case, label: str) -> tuple[float, float]:
@@ -371,6 +385,25 @@ def tv(case: Case) -> Numbers:
     return {"variation": variations[0] / variations[1], "edges": edges[0] / edges[1]}
 
 
+def strokes(image: Tensor, p: Tensor) -> Tensor:
+    """What is in a picture and not in its photograph: both without means over a quarter of the long side, and of the picture
+    without what the photograph's three colours tell of it (least squares)."""
+    half = max(p.shape[-2:]) // 8
+    means = [F.avg_pool2d(F.pad(y, (half,) * 4, mode="replicate"), 2 * half + 1, 1) for y in (image, p)]
+    x, known = ((y - mean)[0].flatten(1).double() for y, mean in zip((image, p), means, strict=True))
+    told = torch.linalg.lstsq(known.T, x.T).solution
+    return (x - told.T @ known).view(image.shape)
+
+
+def style_scale(case: Case) -> Numbers:
+    """Autocorrelation lengths of the textures, and of the strokes in the photograph, by the size of the style."""
+    found: Numbers = {}
+    for label in case.results:
+        image = case.image(label)
+        found[label] = measures.autocorrelation_length(image if label.startswith("texture") else strokes(image, case.p))
+    return found
+
+
 def layer_weights(case: Case) -> Numbers:
     """Autocorrelation length with heavier early layers over that with equal weights (A §IV; B)."""
     lengths = {label: measures.autocorrelation_length(case.image(label)) for label in ("equal", "early")}
@@ -444,7 +477,7 @@ def grams_inside(net: FeatureExtractor, x: Tensor, mask: str) -> dict[str, Tenso
 
 def guided_gram(case: Case) -> Numbers:
     """Relative Gram distances ‖G − A‖ / ‖A‖, means over the layers, from both regions of both results to both styles' parts."""
-    net, artworks = backbone(case.plan.backbone), (case.a, images.load(OTHER[case.style], case.plan.size))
+    net, artworks = backbone(case.plan.backbone), [taken(images.load(a), case.plan) for a in (case.style, OTHER[case.style])]
     masks = {part: regions(case, style) for part, style in PARTS.items()}
     wanted = {part: grams_inside(net, a, masks[part][1]) for part, a in zip(PARTS, artworks, strict=True)}
     found: Numbers = {}

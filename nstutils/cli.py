@@ -324,7 +324,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
             if not weights.fetched(name):
                 weights.keep(name)
-            print(f"{name}: {weights.fetched(name) or 'in the cache of torch hub'}")
+            print(f"{name}: {weights.fetched(name) or 'it is whole, but this computer let nothing be kept'}")
         else:
             print(f"{name}: {fetch.fetch(name, progress=True)}")
     return 0

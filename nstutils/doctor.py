@@ -2,6 +2,8 @@
 
 import os
 import platform
+import textwrap
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -10,7 +12,7 @@ import torch
 from nstutils import devices, fetch, images
 from nstutils.backbones import geometry
 from nstutils.settings import settings
-from nstutils.weights import backbone, structure
+from nstutils.weights import backbone, fetched, kept_filters, structure
 
 PACKAGES = ("torch", "torchvision", "jupyterlab", "matplotlib", "ipywidgets", "pillow", "nbval", "nbgrader", "numpy")
 
@@ -28,8 +30,10 @@ def report() -> str:
     chosen = settings()
     memory = psutil.virtual_memory()
     net = backbone("classroom")
-    pictures, fetched = images.shipped(), [name for name in fetch.PICTURES if fetch.cached(name)]
-    missing = [name for name in fetch.PICTURES if name not in fetched]
+    pictures, there = images.shipped(), [name for name in fetch.PICTURES if fetch.cached(name)]
+    missing = [name for name in fetch.PICTURES if name not in there]
+    kept = [name for name in fetch.WEIGHTS if fetched(name)]
+    others = [name for name in fetch.WEIGHTS if name not in kept]
     lines = {
         "nstutils": f"{version('nstutils')}, Python {platform.python_version()}",
         "packages": ", ".join(f"{name} {installed(name)}" for name in PACKAGES),
@@ -40,19 +44,41 @@ def report() -> str:
         "backbone": f"{chosen.backbone} (NSTUTILS_BACKBONE changes it); classroom weights {net.sha256[:8]}",
         "cache": f"{chosen.cache} (NSTUTILS_CACHE changes it)",
         "pictures": ", ".join(name for name in pictures if not name.startswith("mask_")),
-        "fetched": ", ".join(fetched) or "none",
+        "networks": f"{', '.join(kept) or 'none'} kept"
+        + (f"; {', '.join(others)} not (nstutils fetch NAME)" if others else ""),
+        "fetched": ", ".join(there) or "none",
         "to fetch": (", ".join(missing) + " (nstutils fetch pictures)") if missing else "nothing",
     }
     return "\n".join(f"{name + ':':11}{text}" for name, text in lines.items())
 
 
 def layers(name: str) -> str:
-    """The table of a network: channels, size of the activations of a 256-pixel picture, parameters, receptive field."""
-    net = structure(name)
+    """The table of a network: channels, size of the activations of a 256-pixel picture, parameters, receptive field; and of a
+    narrow copy which of its teacher's filters it has kept."""
+    net, kept = structure(name), kept_filters(name)
     rows = geometry(net)
     lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
+    lines[0] += "  filters kept" if kept else ""
     for row in rows:
         size = f"{row.size(256)} x {row.size(256)}"
         lines.append(f"{row.name:<10}{row.channels:>9}{size:>12}{row.stride:>8}{row.receptive_field:>7}{row.parameters:>12,}")
+        numbers = kept.get(row.name, [])
+        first = " ".join(map(str, numbers[:4])) + (" …" if len(numbers) > 4 else "")
+        lines[-1] += f"  {len(numbers)}: {first}" if numbers else ""
     lines.append(f"{name}: {sum(row.parameters for row in rows):,} parameters in all")
+    if kept:
+        lines.append("which of its teacher's filters each layer has kept, in its own order (3-6 is 3, 4, 5, 6):")
+    for layer, numbers in kept.items():
+        lines += textwrap.wrap(runs(numbers), 110, initial_indent=f"{layer:<10}", subsequent_indent=" " * 10)
     return "\n".join(lines)
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Numbers in their order, three or more that count up by one as the first and the last."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return " ".join(f"{part[0]}-{part[-1]}" if len(part) > 2 else " ".join(map(str, part)) for part in parts)

@@ -71,6 +71,12 @@ def five(numbers: Numbers, prefix: str = "") -> list[float]:
     return [numbers[prefix + layer] for layer in LAYERS]
 
 
+def grows(numbers: Numbers, kind: str, least: float) -> bool:
+    """Whether the lengths rise with the size of the style, from the first to the last at least so many times."""
+    lengths = [numbers[f"{kind}, {label}"] for label in trials.STYLE_SIZES]
+    return claims.order(lengths) >= 0.999 and lengths[-1] >= least * lengths[0]
+
+
 ROWS: tuple[Row, ...] = (
     Row(
         "vgg-table", "C fig. 6",
@@ -141,7 +147,7 @@ ROWS: tuple[Row, ...] = (
         "each to at most 30 % of its value at x = a, x = p",
         claims.gallery,
         lambda n: {k: value <= 0.3 for k, value in n.items()},
-        runs=trials.pictures, quick=(256, 150), paper=(768, 500), way=({"method": "lbfgs"}, LBFGS), pairs=ARTWORKS, few=5,
+        runs=trials.pictures, quick=(256, 150), paper=(768, 500), way=({}, {}), pairs=ARTWORKS, few=5,
     ),
     Row(
         "tradeoff-grid", "G fig. 3",
@@ -241,6 +247,17 @@ ROWS: tuple[Row, ...] = (
         runs=fixed(equal=ONE, early=ONE | {"layer_weights": EARLY}), paper=(768, 400),
     ),
     Row(
+        "style-scale", "Gatys et al. 2017, scale",
+        "The style's scale sets the size of the strokes: the same photograph with the style at a larger scale takes larger "
+        "strokes.",
+        "autocorrelation length rises from the style at half the picture's size to the same to twice it (at most its file's), "
+        "at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
+        "photograph",
+        claims.style_scale,
+        lambda n: {f"{kind} grows": grows(n, kind, least) for kind, least in (("texture", 1.25), ("transfer", 1.1))},
+        runs=trials.scaled, quick=(256, 60), way=({"method": "lbfgs"}, LBFGS),
+    ),
+    Row(
         "weight-schedule", "B",
         "Changing the weights of the style layers after step 250 of 400 has an effect.",
         "layers whose weight is raised end with lower E_l than with constant weights, the layer whose weight falls most higher",
@@ -305,7 +322,7 @@ ROWS: tuple[Row, ...] = (
             "at least 100 times as fast": n["seconds, run / one pass"] >= 100,
             "at most twice the run's total": n["total, one pass / run"] <= 2,
         },
-        made=trials.one_pass, pairs=trials.PAINTED, quick=(256, 200), paper=(512, 500), way=({}, {}), only="classroom",
+        made=trials.one_pass, pairs=trials.PAINTED, quick=(256, 200), paper=(512, 500), way=(FINE, FINE), only="classroom",
     ),
     Row(
         "photoreal", "C fig. 21",

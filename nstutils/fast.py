@@ -343,6 +343,11 @@ def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
     return {"sha256": header["sha256"]} | json.loads(header.get("facts", "{}"))
 
 
+def style_size(path: str | os.PathLike[str] = "fast") -> int | None:
+    """The long side of the style pictures that a saved network was trained with; None where it does not say so."""
+    return facts(path).get("settings", {}).get("style_size")
+
+
 def find(name_or_path: str | os.PathLike[str]) -> Path:
     """The file of a network: a path, or the name of one that ships with the project."""
     path = Path(os.path.expanduser(name_or_path))

@@ -65,7 +65,7 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
 def frames(path: Path) -> int:
     """The number of frames of a picture file; 1 for a still."""
     with images.reading(path), Image.open(path) as file:
-        return getattr(file, "n_frames", 1) if file.format in ANIMATED.values() else 1
+        return getattr(images.bounded(file), "n_frames", 1) if file.format in ANIMATED.values() else 1
 
 
 def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:

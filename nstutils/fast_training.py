@@ -5,12 +5,12 @@ training that was killed goes on bit for bit as if nothing had happened.
 """
 
 import hashlib
-import io
 import math
 import os
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstutils import fast, images, losses, results, tiles
+from nstutils import fast, images, losses, preflight, results, tiles
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.devices import choose
 from nstutils.fast_recipe import Recipe
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.optimise import interruptible
-from nstutils.problem import identity
+from nstutils.problem import check_style, identity
 from nstutils.weights import backbone
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
@@ -44,14 +44,15 @@ class Photographs:
 
     def __init__(self, where: str | os.PathLike[str] | None = None):
         self.where = None if where is None else Path(os.path.expanduser(where))
+        self.archive: zipfile.ZipFile | None = None
         if self.where is None:
             self.names = sorted(OFFLINE)
         elif self.where.is_dir():
             found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-            self.names = sorted(str(path.relative_to(self.where)) for path in found)
+            self.names = sorted(name for path in found if _seen(name := path.relative_to(self.where).as_posix()))
         elif zipfile.is_zipfile(self.where):
-            with zipfile.ZipFile(self.where) as archive:
-                self.names = sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))
+            self.archive = zipfile.ZipFile(self.where)  # stays open: its list of names alone takes a second to read
+            self.names = sorted(n for n in self.archive.namelist() if n.lower().endswith(SUFFIXES) and _seen(n))
         else:
             raise FileNotFoundError(
                 f"there are no photographs at {os.fspath(self.where)!r}; give a folder or a zip file of them"
@@ -64,24 +65,32 @@ class Photographs:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """How many they are and the sha256 of their names: trainings with equal ones saw the same photographs."""
-        names = hashlib.sha256("\n".join(self.names).encode(errors="surrogateescape")).hexdigest()
-        return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": names}
+        """How many they are and the sha256 of their names and sums: trainings with equal ones saw the same photographs."""
+        if self.archive:  # which knows the sums of its files
+            sums = [self.archive.getinfo(name).CRC for name in self.names]
+        else:
+            sums = [zlib.crc32(self.read(index)) for index in range(len(self))]
+        files = "\n".join(f"{name} {number}" for name, number in zip(self.names, sums, strict=True))
+        sha256 = hashlib.sha256(files.encode(errors="surrogateescape")).hexdigest()
+        return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": sha256}
+
+    def read(self, index: int) -> bytes:
+        """The file of photograph number `index`."""
+        name = self.names[index]
+        try:
+            if self.archive:
+                return self.archive.read(name)
+            return (self.where / name if self.where else images.find(name)).read_bytes()
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            raise ValueError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
 
     def open(self, index: int) -> Image.Image:
-        """Photograph number `index`."""
-        name = self.names[index]
-        if self.where is None:
-            return images.to_pil(images.load(name))
+        """Photograph number `index`, as `images.load` sees it, in 8 bits."""
+        name, data = self.names[index], self.read(index)
         try:
-            if self.where.is_dir():
-                data = (self.where / name).read_bytes()
-            else:
-                with zipfile.ZipFile(self.where) as archive:
-                    data = archive.read(name)
-            return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
+            return images.eight_bits(data, name)
+        except ValueError as error:
+            raise ValueError(f"{error}, or take it out of {self.where}") from error
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
         """A square crop, size x size x 3 in 8 bits: from as sharp as it is to the whole photograph, mirrored half the time."""
@@ -92,6 +101,11 @@ class Photographs:
         box = (left, top, left + side, top + side)
         pixels = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
         return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+
+def _seen(name: str) -> bool:
+    """Whether a file is one that its owner sees: not hidden, and none of those that macOS puts beside others."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,9 @@ class Aim:
 def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, recipe: Recipe) -> Aim:
     """Targets of all styles; κ as everywhere in the course, its two losses averaged over `crops`."""
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
-    each = [tiles.grams(exact, images.resize(artwork, recipe.style_size), layers) for artwork in artworks]
+    fitted = [images.resize(artwork, recipe.style_size) for artwork in artworks]
+    parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
+    each = [tiles.grams(exact, a, layers, tile) for a, tile in zip(fitted, parts, strict=True)]
     grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     seen = exact(crops, (*content, *layers))
     kappas, shares = [], []
@@ -218,7 +234,10 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, recipe
     net = net.to(device)
     optimiser = torch.optim.Adam(net.parameters(), recipe.lr)
     crops = torch.cat([batch(photos, len(names), recipe, -number)[0] for number in range(1, 1 + max(1, 16 // recipe.batch))])
-    wanted = aim(exact, [images.load(style).to(device) for style in styles], crops.to(device), recipe)
+    artworks = [images.load(style).to(device) for style in styles]
+    for artwork, name in zip(artworks, names, strict=True):
+        check_style(exact, STYLE_LAYERS[exact.family], recipe.style_size, artwork, name)
+    wanted = aim(exact, artworks, crops.to(device), recipe)
     what: dict[str, Any] = asdict(recipe) | {"dtype": str(dtype).removeprefix("torch.")}
     what |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
     card: dict[str, Any] = {

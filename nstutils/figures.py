@@ -117,6 +117,9 @@ def shared(cases: Sequence[Case]) -> list[str]:
         if len(values) == 1 and values != {()} and any(one[weight] for one in used):
             layers = values.pop()
             said.append(f"{words} {layers[0]}" + f" to {layers[-1]}" * (len(layers) > 1))
+    sized = {one.get("style_size") for one in used}
+    if len(sized) == 1 and sized != {None}:
+        said.append(f"style {sized.pop()} px")
     ratios = {one["alpha"] / one["beta"] if one.get("beta") else None for one in used}
     if len(ratios) == 1 and None not in ratios and ratios != {0.0}:
         said.append(f"α/β = {ratios.pop():.0e}")
@@ -349,6 +352,20 @@ def layer_weights(cases: Sequence[Case]) -> Figure:
     return board(rows, ("weights 0.2 each", f"weights {early}"), [named(case) for case in shown], captions, width=7)
 
 
+def style_scale(cases: Sequence[Case]) -> Figure:
+    """The style's texture and the transfer with the style at three sizes, a row for each pair (Gatys et al. 2017)."""
+    shown, captions = per_pair(cases), []
+    labels = list(shown[0].results)
+    labels = sorted(labels, key=lambda label: not label.startswith("texture"))
+    for case in shown:
+        found = claims.style_scale(case)
+        captions.append(["", *(f"length {found[label]:.2f} px" for label in labels)])
+    sizes = [shown[0].results[label].card["settings"]["style_size"] for label in labels]
+    titles = [f"{label.partition(',')[0]}, style {size} px" for label, size in zip(labels, sizes, strict=True)]
+    rows = [[images.cover(case.a, case.shape), *(case.image(label) for label in labels)] for case in shown]
+    return board(rows, ("artwork", *titles), captions=captions, width=13)
+
+
 def weight_schedule(cases: Sequence[Case]) -> Figure:
     """Constant and changed weights, and E_l with the changed ones over E_l with the constant ones."""
     case = cases[0]
@@ -479,7 +496,7 @@ DRAW: dict[str, Callable[[Sequence[Case]], Figure]] = {
     for draw in (
         vgg_table, convolution, pooling, feature_maps, content_reconstruction, style_reconstruction, gradients, gallery,
         tradeoff_grid, ratio_row, content_layer, style_layer, initialisation, seeds, failing_start, tv, layer_weights,
-        weight_schedule, evolution, squeezenet, upes_recipe, optimisers, guided_gram, fast_transfer, photoreal,
+        style_scale, weight_schedule, evolution, squeezenet, upes_recipe, optimisers, guided_gram, fast_transfer, photoreal,
         dark_restoration,
     )
 }  # fmt: skip

@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 import re
+import secrets
 import tempfile
 import time
 import warnings
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -86,36 +87,74 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
 def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *, behind: str = "white") -> Tensor:
     """A picture as 1 x 3 x H x W in [0, 1], its long side scaled to `size` pixels if given (the shape is kept).
 
-    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB; what is transparent lies on the colour `behind`;
-    of an animation the first frame is taken. Instead of a path or known name it may be a Pillow image or a numpy array, height
-    x width (x 3), in [0, 1] or of 8 bits.
+    Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB, other colour spaces sRGB; what is transparent
+    lies on the colour `behind`; of an animation the first frame is taken. Instead of a path or known name it may be a Pillow
+    image or a numpy array, height x width (x 3), in [0, 1] or of 8 bits.
     """
     if isinstance(picture, InMemory):
         image = from_pil(picture, behind) if isinstance(picture, Image.Image) else _from_array(picture, behind)
         return image if size is None else resize(image, size)
     path = find(picture)
     with reading(path), Image.open(path) as file:
-        image = from_pil(ImageOps.exif_transpose(file), behind)
+        image = from_pil(_upright(file), behind)
     return image if size is None else resize(image, size)
 
 
+def eight_bits(data: bytes, name: str) -> Image.Image:
+    """The bytes of a picture file, called `name`, as Pillow's RGB: what `load` gives, without its float numbers."""
+    with reading(name), Image.open(io.BytesIO(data)) as file:
+        picture = in_srgb(_upright(file))
+        plain = picture.mode == "RGB" and not picture.has_transparency_data
+        return picture if plain else to_pil(from_pil(picture))
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Inside it whatever Pillow raises about the picture file `path` becomes one sentence."""
+def reading(name: str | Path) -> Iterator[None]:
+    """Reading the file `name`: what goes wrong is told in one sentence, and Pillow's warnings are not. The filter stays, since
+    one that is taken back (`catch_warnings`) is taken from all threads, or left to them."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
+        yield
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
-        raise ValueError(f"{path} is not a picture that can be read; {wanted}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{path} has too many pixels to be read safely; scale it down first") from error
+        raise ValueError(f"{name} is not a picture that can be read; {wanted}") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} has too many pixels to be read safely; scale it down first") from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise all sorts on damaged files
-        raise ValueError(f"{path} is damaged or cannot be read ({reason(error)}); replace the file") from error
+        raise ValueError(f"{name} is damaged or cannot be read ({reason(error)}); replace the file") from error
+
+
+def bounded(file: Image.Image) -> Image.Image:
+    """The open file itself, unless it has too many pixels to be read safely."""
+    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    return file
+
+
+def _upright(file: Image.Image) -> Image.Image:
+    """The picture of an open file, turned as the camera meant it; refuses one of too many pixels."""
+    return ImageOps.exif_transpose(bounded(file))
+
+
+def in_srgb(picture: Image.Image) -> Image.Image:
+    """A Pillow image in sRGB, if it says what its colours are (Display P3, Adobe RGB, a printer's CMYK) and has 8 bits; a
+    profile that is damaged or belongs to another kind of picture is ignored."""
+    data = picture.info.get("icc_profile")
+    if not data or picture.mode.startswith(("I", "F")):
+        return picture
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return picture
+        plain = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert("RGB")
+        found = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), plain.mode, "RGB").apply(plain)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return picture
+    if picture.has_transparency_data:
+        found.putalpha(picture.convert("RGBA").getchannel("A"))
+    return found
 
 
 def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
@@ -141,6 +180,7 @@ def _from_array(values: np.ndarray, behind: str) -> Tensor:
 
 def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
     """Height x width x 3 in [0, 1], whatever the file's mode."""
+    picture = in_srgb(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         return np.repeat(_grey(np.asarray(picture), picture.mode)[..., None], 3, axis=2)
     if picture.has_transparency_data:
@@ -241,6 +281,10 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
     return path
 
 
+class Unwritten(OSError):
+    """A file could not be written."""
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[str]:
     """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
@@ -248,17 +292,14 @@ def atomic(path: Path) -> Iterator[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path.parent)
-        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        os.close(handle)
+        part = str(path.parent / f".{secrets.token_hex(8)}.part")
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # with the rights of any new file
         yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, 0o666 & ~mask)
         os.replace(part, path)
+    except Unwritten:  # told already: another file was to be written with this one
+        raise
     except OSError as error:
-        if error.errno is None:  # told already, of another file that was to be written with this one
-            raise
-        raise OSError(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error
+        raise Unwritten(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error
     finally:
         if part:
             Path(part).unlink(missing_ok=True)

@@ -45,13 +45,14 @@ class Step:
     image: Tensor
     best: Tensor  # the picture with the lowest total so far (before this step's update)
     note: str  # what was rescued, or empty
-    state: Callable[[], dict[str, Any]]  # all that is needed to go on from here; copied when called
+    state: Callable[..., dict[str, Any]]  # all needed to go on from here; copied, or with copied=False good until the next step
 
 
 @dataclass
 class _State:
     """Where a descent stands; its fields are what a checkpoint holds."""
 
+    method: str  # which one remembers `update`
     index: int
     image: Tensor
     scale: Tensor  # 1 / mean |gradient| of the total at the start, one a picture
@@ -90,10 +91,12 @@ def descend(
     at = terms if callable(terms) else lambda _: terms
     if resume and resume.keys() != _State.__dataclass_fields__.keys():
         raise ValueError("the state was written by another version of nstutils; start the run again without --resume")
-    s = _State(**copy.deepcopy(dict(resume))) if resume else _begin(net, init, at(1), tile)
+    if resume and resume["method"] != method:
+        raise ValueError(f"the state is one of {resume['method']}, this run has {method}; give the same method, or begin anew")
+    s = _State(**_own(resume)) if resume else _begin(net, init, at(1), tile, method)
     x = s.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     if warm and not resume:
-        s.update = copy.deepcopy(dict(warm))
+        s.update = _own(warm)
     before = at(s.index) if s.index else at(1)
     while s.index < steps:
         s.index += 1
@@ -120,6 +123,14 @@ def descend(
             return
 
 
+def _own(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that a run may change: its tensors are copied, but for the many that L-BFGS remembers and no step changes."""
+    return {
+        name: value.clone() if isinstance(value, Tensor) else _own(value) if isinstance(value, Mapping) else value
+        for name, value in state.items()
+    }
+
+
 def _same(one: Terms, other: Terms) -> bool:
     """Whether two sums have the same losses with equal weights."""
     if one is other:
@@ -143,7 +154,7 @@ def check_method(method: str, lr: float | None, init: Tensor) -> float:
     return lr
 
 
-def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) -> _State:
+def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None, method: str) -> _State:
     x = init.detach().clone().requires_grad_()
     value = total(tiles.backward(net, x, terms, init.new_ones(len(init)), tile), terms)
     size = torch.as_tensor(x.grad).abs().mean((1, 2, 3))
@@ -154,7 +165,7 @@ def _begin(net: FeatureExtractor, init: Tensor, terms: Terms, tile: int | None) 
         )
     value = value.detach()
     ones = torch.ones_like(value)
-    return _State(0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
+    return _State(method, 0, init.detach(), 1 / size, init.detach().clone(), ones * math.inf, value, ones.clone())
 
 
 def _evaluated(
@@ -217,8 +228,8 @@ def _rescue(s: _State, x: Tensor, start: Tensor, value: Tensor, method: str, lr:
     return f"the loss was not finite or exploded at step {s.index}: went on from the best picture", False
 
 
-def _snapshot(s: _State) -> dict[str, Any]:
-    return copy.deepcopy(vars(s))
+def _snapshot(s: _State, copied: bool = True) -> dict[str, Any]:
+    return copy.deepcopy(vars(s)) if copied else dict(vars(s))
 
 
 @dataclass(frozen=True)
@@ -263,8 +274,9 @@ def coarse_to_fine(
 ) -> Result:
     """Run the stages one after the other, each from the enlarged picture of the last, the optimiser kept warm.
 
-    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds, `stop` ends the run after the
-    step at hand, as an interrupt does; what comes back then has a `state` to go on from.
+    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds (to be written at once: the next
+    step changes its state), `stop` ends the run after the step at hand, as an interrupt does; what comes back then has a
+    `state` to go on from.
     """
     rows = list(resume["rows"]) if resume else []
     spent, begin, saved = resume["seconds"] if resume else 0.0, time.perf_counter(), time.perf_counter()
@@ -313,7 +325,7 @@ def _walk(
         for step in descend(net, x, stage.terms, steps=stage.steps, warm=warm, resume=state, **options):
             yield number, step
         if number + 1 < len(stages):
-            end = step.state() if step else dict(state or {})
+            end = step.state(copied=False) if step else dict(state or {})
             x, warm, state = end["image"], enlarged(end["update"], stages[number + 1].size), None
 
 
@@ -336,7 +348,7 @@ def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple
     """The best picture so far at the run's full size, and all that is needed to go on."""
     seconds = rows[-1]["seconds"]
     rows = list(rows)  # the run goes on appending to its own
-    state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state()}
+    state = {"stage": number, "rows": rows, "seconds": seconds, "step": step.state(copied=False)}
     names = [name for name in rows[-1] if name not in ("step", "size", "seconds", "note")]
     history = {"seconds": seconds, "final": {name: rows[-1][name] for name in names}, "steps": rows}
     return Result(images.resize(step.best.clamp(0, 1), size), history, {}, state)

@@ -16,6 +16,11 @@ INITS = ("noise", "content", "style", "stripes")
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 
+PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; Adam, coarse to fine, stands for their L-BFGS
+    "method": "adam", "init": "noise", "tv": 0.0, "content_layers": ("relu4_2",), "style_scale": 1.0,
+}  # fmt: skip
+
+
 def option(default: Any, text: str, **facts: Any) -> Any:
     """A field of `Options`: its default, its help, and what the command line must know of it."""
     return field(default=default, metadata={"help": text, **facts})
@@ -26,7 +31,16 @@ class Options:
     """Every option of `stylise`."""
 
     preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
-    size: int | None = option(None, "long side in pixels, of the style too (default: the preset's)", metavar="N")
+    size: int | None = option(None, "long side in pixels (default: the preset's)", metavar="N")
+    style_size: int | None = option(
+        None,
+        "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: by "
+        "style-scale)",
+        metavar="N",
+    )
+    style_scale: float = option(
+        2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", metavar="X"
+    )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", metavar="N")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
     backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
@@ -34,17 +48,19 @@ class Options:
     pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
     device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
     dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
-    method: str = option("adam", "optimiser", choices=tuple(RATES))
+    method: str = option("lbfgs", "optimiser", choices=tuple(RATES))
     lr: float | None = option(
         None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})", metavar="X"
     )
-    init: str = option("noise", f"start picture: {', '.join(INITS)} or a file", metavar="START")
+    init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", metavar="N")
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
-    beta: float = option(3e3, "weight of the style, on the papers' scale", metavar="B")
-    tv: float = option(0.0, "weight of the total variation (raw, document A's sum)", metavar="T")
+    beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
+    tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
-    content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu4_2)", metavar="L,...")
+    content_layers: Sequence[str] | None = option(
+        None, "content layers, with commas (default: relu2_2,relu3_3)", metavar="L,..."
+    )
     style_layers: Sequence[str] | None = option(
         None, "style layers, with commas (default: relu1_1 to relu5_1)", metavar="L,..."
     )
@@ -65,16 +81,19 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no run could use."""
-        for name in ("size", "steps"):
+        for name in ("size", "style_size", "steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1; give a positive whole number")
-        if self.size is not None and self.size > LARGEST:
-            raise ValueError(f"size is {self.size}, but must be at most {LARGEST}; give a smaller one")
+        for name in ("size", "style_size"):
+            if (getattr(self, name) or 0) > LARGEST:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at most {LARGEST}; give a smaller one")
         if self.tile is not None and not 64 <= self.tile <= LARGEST:
             raise ValueError(f"tile is {self.tile}, but must be from 64 to {LARGEST} pixels; leave it out to have it chosen")
         for name in ("alpha", "beta", "tv"):
             _positive(name, getattr(self, name))
+        if not (math.isfinite(self.style_scale) and 0 < self.style_scale <= LARGEST):
+            raise ValueError(f"style_scale is {self.style_scale}, but must be a positive number; give for instance 2")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise ValueError(f"lr is {self.lr}, but a learning rate is a positive number; leave it out for the default")
         if not (self.alpha or self.beta or self.tv):

@@ -22,6 +22,8 @@ from nstutils.weights import backbone
 
 COARSEST = 64  # scales are halved while the long side stays at least this
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
+Size = tuple[int, int]  # height, width
+Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,17 @@ class Accepted:
     dtype: torch.dtype
     settings: dict[str, Any]
 
-    def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of every scale, coarse to fine."""
-        return sizes(self.options, self.exact, read(self.content, "content"), [read(a, "style") for a in self.styles])
+    def sizes(self) -> tuple[list[Size], list[Size]]:
+        """(height, width) of every scale, coarse to fine, and of the styles at the first."""
+        found = sizes(self.options, self.exact, read(self.content, "content"))
+        return found, style_sizes(self.options, self.exact, self.artworks(), max(found[0]))
+
+    def artworks(self) -> tuple[Tensor, ...]:
+        """The styles; refuses a style_size that one of them cannot have."""
+        found = tuple(read(a, "style") for a in self.styles)
+        for picture, told in zip(found if self.options.style_size else (), self.settings["style"], strict=False):
+            check_style(self.exact, self.options.style_layers or (), self.options.style_size or 1, picture, told["name"])
+        return found
 
 
 def accept(
@@ -150,38 +160,93 @@ def accept(
     what |= {"content": identity(content), "style": [identity(picture) for picture in given]}
     for key in ("content_guide", "style_guide"):
         what[key] = [identity(path) for path in what[key] or ()]
+    what["style_scale"] = None if options.style_size else options.style_scale
     return Accepted(content, given, options, exact, dtype, what | {"weights_sha256": exact.sha256})
 
 
-Announce = Callable[[FeatureExtractor, Sequence[str], Sequence[Stage], int | None], None]
+@dataclass(frozen=True)
+class Scale:
+    """One scale of a run: the sizes of the picture and of the styles, the tiles of both, and how masks reach the layers."""
+
+    size: Size
+    styles: tuple[Size, ...]
+    tile: int | None
+    tiles: tuple[int | None, ...]  # one a style
+    mode: str
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a run is about to compute, before its targets are there."""
+
+    net: FeatureExtractor
+    exact: FeatureExtractor
+    layers: tuple[str, ...]
+    stages: list[Stage]
+    tile: int | None
+    looked_at: list[tuple[Size, int | None]]  # size and tile of every pass that the targets take
+
+
+Announce = Callable[[Ahead], None]
 
 
 def prepare(
-    content: Picture, style: Picture | Sequence[Picture], options: Options, announce: Announce | None = None
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    options: Options,
+    announce: Announce | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Load and check everything that the options name, and compute the targets of every scale.
 
-    `announce` is told network, layers, scales and tile before that: the targets of a very large picture take minutes.
+    `announce` is told what is ahead before that: the targets of a very large picture take minutes. `made` is the card of a
+    run that is to go on: it keeps its tile, whatever memory is free now.
     """
     run = accept(content, style, options)
     options, exact = run.options, run.exact
     device, net = exact.weight.device, converted(exact, run.dtype)
-    photograph, styles = read(content, "content").to(device), tuple(read(a, "style").to(device) for a in run.styles)
+    photograph, styles = read(content, "content").to(device), tuple(a.to(device) for a in run.artworks())
     masks = _masks(options, photograph, styles)
     picture = photograph
     if options.keep_colour == "match":
         styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
     elif options.keep_colour == "luminance":
         picture, styles = images.in_grey(photograph, styles)
-    wanted = sizes(options, exact, picture, styles)
-    layers = (*(options.content_layers or ()), *(options.style_layers or ()))
-    tile = options.tile or preflight.tile_for(net, layers, wanted[-1], options.method)
+    scales = _scales(options, net, exact, picture, styles, masks, made)
     if announce:
-        steps = [share(options.steps or 1, len(wanted), number) for number in range(len(wanted))]
-        announce(net, layers, [Stage(size, count, {}) for size, count in zip(wanted, steps, strict=True)], tile)
-    modes = {size: _mode(options, exact, masks, size, size == wanted[-1]) for size in wanted}
-    scales = tuple(_targets(exact, options, picture, styles, masks, size, tile, modes[size]) for size in wanted)
-    return Problem(options, net, exact, photograph, picture, styles, scales, run.settings, tile, _regions(masks, modes))
+        announce(_ahead(options, net, exact, scales))
+    targets = tuple(_targets(exact, options, picture, styles, masks, scale) for scale in scales)
+    regions = _regions(masks, {scale.size: scale.mode for scale in scales})
+    return Problem(options, net, exact, photograph, picture, styles, targets, run.settings, scales[-1].tile, regions)
+
+
+def _scales(
+    o: Options,
+    net: FeatureExtractor,
+    exact: FeatureExtractor,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    masks: Masks,
+    made: Mapping[str, Any] | None,
+) -> list[Scale]:
+    """The scales of a run, coarse to fine; `made` is the card of one that goes on with its tile."""
+    wanted = sizes(o, exact, content)
+    fitted = [tuple(style_sizes(o, exact, styles, max(size))) for size in wanted]
+    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
+    chosen = o.tile or preflight.tile_for(net, layers, wanted[-1], o.method)
+    tile = (made or {}).get("tile", chosen)
+    each = tuple(o.tile or preflight.tile_for(exact, o.style_layers or (), size, None, "style_size") for size in fitted[-1])
+    modes = [_mode(o, exact, masks, size, own, size == wanted[-1]) for size, own in zip(wanted, fitted, strict=True)]
+    return [Scale(size, own, tile, each, mode) for size, own, mode in zip(wanted, fitted, modes, strict=True)]
+
+
+def _ahead(o: Options, net: FeatureExtractor, exact: FeatureExtractor, scales: Sequence[Scale]) -> Ahead:
+    """Steps and passes of the scales: the photograph is looked at twice, an artwork in its frame and at its own size."""
+    stages, passes = [], []
+    for number, scale in enumerate(scales):
+        stages.append(Stage(scale.size, share(o.steps or 1, len(scales), number), {}))
+        passes += [(scale.size, scale.tile)] * (2 + len(scale.styles)) + list(zip(scale.styles, scale.tiles, strict=True))
+    return Ahead(net, exact, (*(o.content_layers or ()), *(o.style_layers or ())), stages, scales[-1].tile, passes)
 
 
 def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
@@ -213,17 +278,55 @@ def with_layers(options: Options, net: FeatureExtractor, count: int) -> Options:
     return dataclasses.replace(options, content_layers=content, style_layers=style)
 
 
-def sizes(options: Options, net: FeatureExtractor, content: Tensor, styles: Sequence[Tensor]) -> list[tuple[int, int]]:
+def sizes(options: Options, net: FeatureExtractor, content: Tensor) -> list[Size]:
     """(height, width) of every scale, coarse to fine; never more scales than steps."""
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
     size, steps = options.size or 1, options.steps or 1
     long = scale_sizes(options.scales, size) or [size]
     while options.scales == "auto" and long[0] // 2 >= COARSEST:
-        fitted = [images.fitted(picture, long[0] // 2) for picture in (content, *styles)]
-        if any(min(pixels) < net.smallest(layers) for pixels in fitted):
+        if min(images.fitted(content, long[0] // 2)) < net.smallest(layers):
             break
         long.insert(0, long[0] // 2)
     return [images.fitted(content, pixels) for pixels in long[-min(len(long), steps) :]]
+
+
+def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> int:
+    """The long side of a style at the scale of `size` pixels: style_size at the last, in proportion before, from `least` up.
+
+    Without style_size it is style_scale times the picture's; a scale above 1 does not enlarge the file.
+    """
+    full, own = options.size or size, max(style.shape[-2:])
+    last = options.style_size or min(round(options.style_scale * full), own if options.style_scale > 1 else full)
+    return max(round(last * size / full), min(least, last))
+
+
+def style_sizes(options: Options, net: FeatureExtractor, styles: Sequence[Tensor], size: int) -> list[Size]:
+    """(height, width) of every style at the scale of `size` pixels: what the style layers need at least."""
+    least = [_least(a, net.smallest(options.style_layers or ())) for a in styles]
+    return [images.fitted(a, style_long(options, a, size, need)) for a, need in zip(styles, least, strict=True)]
+
+
+def _least(picture: Tensor, short: int) -> int:
+    """The long side with which the short one has so many pixels."""
+    return -(-short * max(picture.shape[-2:]) // min(picture.shape[-2:]))
+
+
+def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: Tensor, name: str) -> None:
+    """Refuse a style_size that would enlarge the file of a style, or at which one of the layers sees nothing."""
+    height, width = style.shape[-2:]
+    told = f"style_size is {long}, but the style {name}"
+    if long > max(height, width):
+        raise ValueError(
+            f"{told} has {width} x {height} pixels, and enlarging it adds no strokes; give at most {max(height, width)}, or a "
+            "larger file"
+        )
+    short, need = min(images.fitted(style, long)), net.smallest(layers)
+    if short < need:
+        layer, least = next(layer for layer in layers if net.smallest([layer]) == need), _least(style, need)
+        instead = f"give at least {least}" if least <= max(height, width) else "take a larger file"
+        raise ValueError(
+            f"{told} then has {short} pixels on its short side, and {layer} needs {need}; {instead}, or shallower style layers"
+        )
 
 
 def read(picture: Picture, what: str) -> Tensor:
@@ -247,9 +350,6 @@ def identity(picture: Picture) -> dict[str, str]:
     return {"name": os.fspath(picture), "sha256": fetch.sha256(images.find(picture))}
 
 
-Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
-
-
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
     """The masks of the content and of the styles, one a style each; none at all without guidance."""
     given = {"content_guide": options.content_guide or (), "style_guide": options.style_guide or ()}
@@ -269,11 +369,12 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
     return contents, tuple(torch.ones_like(a[:, :1]) for a in styles) if contents else ()
 
 
-def _mode(options: Options, net: FeatureExtractor, masks: Masks, size: tuple[int, int], last: bool) -> str:
+def _mode(options: Options, net: FeatureExtractor, masks: Masks, size: Size, styles: Sequence[Size], last: bool) -> str:
     """How masks are propagated at a scale: as asked for, but 'simple' where a scale before the last leaves a guide empty."""
     if last:
         return options.guide_mode
-    scaled = [F.adaptive_avg_pool2d(mask, images.fitted(mask, max(size))) for mask in (*masks[0], *masks[1])]
+    fitted = (*zip(masks[0], [size] * len(masks[0]), strict=True), *zip(masks[1], styles[: len(masks[1])], strict=True))
+    scaled = [F.adaptive_avg_pool2d(mask, shape) for mask, shape in fitted]
     fine = all(guidance.reaches(mask, net, options.style_layers or (), options.guide_mode) for mask in scaled)
     return options.guide_mode if fine else "simple"
 
@@ -288,24 +389,18 @@ def _regions(masks: Masks, modes: Mapping[tuple[int, int], str]) -> dict[str, An
 
 @torch.no_grad()
 def _targets(
-    net: FeatureExtractor,
-    o: Options,
-    content: Tensor,
-    styles: Sequence[Tensor],
-    masks: Masks,
-    size: tuple[int, int],
-    tile: int | None,
-    mode: str,
+    net: FeatureExtractor, o: Options, content: Tensor, styles: Sequence[Tensor], masks: Masks, scale: Scale
 ) -> Targets:
     """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
     content_layers, style_layers = o.content_layers or (), o.style_layers or ()
+    size, tile, parts = scale.size, scale.tile, range(len(styles))
     p = images.resize(content, size)
-    fitted = [images.resize(a, max(size)) for a in styles]
+    fitted = [images.resize(a, shape) for a, shape in zip(styles, scale.styles, strict=True)]
     wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
     if masks[0]:
-        losses = [_guided(net, style_layers, a, (m, n), size, tile, mode) for a, m, n in zip(fitted, *masks, strict=True)]
+        losses = [_guided(net, style_layers, fitted[k], (masks[0][k], masks[1][k]), scale, scale.tiles[k]) for k in parts]
     else:
-        grams = [tiles.grams(net, a, style_layers, tile) for a in fitted]
+        grams = [tiles.grams(net, fitted[k], style_layers, scale.tiles[k]) for k in parts]
         share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
         losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
     artworks = [images.cover(a, size) for a in styles]
@@ -317,13 +412,12 @@ def _guided(
     layers: Sequence[str],
     artwork: Tensor,
     masks: tuple[Tensor, Tensor],
-    size: tuple[int, int],
+    scale: Scale,
     tile: int | None,
-    mode: str,
 ) -> StyleLoss:
     """The style loss of a region of the photograph, with a part of an artwork as its target; `masks` are those of both."""
-    fitted = zip(masks, (size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
-    there, taken = (guidance.propagate(F.adaptive_avg_pool2d(mask, shape), net, layers, mode) for mask, shape in fitted)
+    fitted = zip(masks, (scale.size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
+    there, taken = (guidance.propagate(F.adaptive_avg_pool2d(mask, shape), net, layers, scale.mode) for mask, shape in fitted)
     return StyleLoss(tiles.grams(net, artwork, layers, tile, taken), guides=there)
 
 

@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialised
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import fetch, images
 
+COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # tensors have no one truth: a result equals itself alone
 class Result:
     """A picture (N x 3 x H x W in [0, 1]), the history of its losses, and the card of settings that made it.
 
@@ -136,9 +138,29 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
 
 
 def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
-    """The settings of `want` that `have` does not share, in words; empty when all agree."""
+    """The settings of `want` that `have` does not share, in words; empty when all agree. A file by another name is the same."""
     have, want = json.loads(json.dumps(have)), json.loads(json.dumps(want))
-    return ", ".join(f"{key}: {have.get(key)!r}, not {value!r}" for key, value in want.items() if have.get(key) != value)
+    unlike = [key for key, value in want.items() if _decisive(have.get(key)) != _decisive(value)]
+    return ", ".join(f"{key}: {have.get(key)!r}, not {want[key]!r}" for key in unlike)
+
+
+def _decisive(value: Any) -> Any:
+    """Settings without the names of files, whose contents alone decide; lists for tuples, 1 for 1.0."""
+    if isinstance(value, Mapping):
+        return {str(key): _decisive(item) for key, item in value.items() if key != "name" or "sha256" not in value}
+    if isinstance(value, list | tuple):
+        return [_decisive(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def fingerprint(value: Any) -> str:
+    """The sha256 of settings, whatever the order of their keys and the names of their files."""
+    return hashlib.sha256(json.dumps(_decisive(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def program() -> dict[str, Any]:
+    """What decides a picture beside its settings: how this package computes, and torch."""
+    return {"computing": COMPUTING, "torch": str(torch.__version__)}
 
 
 def versions() -> dict[str, str]:
@@ -148,20 +170,31 @@ def versions() -> dict[str, str]:
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header."""
+    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header.
+
+    Tensors are written from where they lie: a state is many times the size of its picture, and a copy might not fit.
+    """
     tensors: dict[str, Tensor] = {}
+    places: set[int] = set()
 
     def plain(value: Any) -> Any:
         if isinstance(value, Tensor):
-            name = f"t{len(tensors)}"
-            tensors[name] = value.detach().cpu().contiguous().clone()
+            name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
+            place = whole.untyped_storage().data_ptr()
+            tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
+            places.add(place)
             return {"tensor": name}
         if isinstance(value, Mapping):
             return {"items": [[key, plain(item)] for key, item in value.items()]}
         return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
 
     text = json.dumps(plain(state))
-    images.write(serialised(tensors, {"state": text, "checksum": _checksum(text, tensors)}), path)
+    header = {"state": text, "checksum": _checksum(text, tensors)}
+    with images.atomic(path) as part:
+        try:
+            save_file(tensors, part, header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:

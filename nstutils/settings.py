@@ -16,12 +16,12 @@ class Preset:
 
 
 PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 200), "paper": Preset(512, 500)}
-BACKBONES = ("classroom", "vgg19", "vgg16", "squeezenet", "random-vgg19")
+BACKBONES = ("classroom", "vgg19", "vgg16", "vgg16-hed", "squeezenet", "random-vgg19")
 FIGURES = (
     "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction",
     "gradients", "gallery", "tradeoff-grid", "ratio-row", "content-layer", "style-layer", "initialisation", "seeds",
-    "failing-start", "tv", "layer-weights", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers",
-    "guided-gram", "fast-transfer", "photoreal", "dark-restoration",
+    "failing-start", "tv", "layer-weights", "style-scale", "weight-schedule", "evolution", "squeezenet", "upes-recipe",
+    "optimisers", "guided-gram", "fast-transfer", "photoreal", "dark-restoration",
 )  # fmt: skip
 
 
@@ -34,6 +34,7 @@ class Settings:
     weights: Path | None  # a weights file to take instead of the shipped or downloaded one
     cache: Path  # where downloads are kept
     mirror: str | None  # a folder or address where downloads are looked for first
+    strict: bool  # whether a claim that a lesson records otherwise is an error, as in the makers' tests
 
     @property
     def size(self) -> int:
@@ -55,6 +56,7 @@ def settings(preset: str | None = None, backbone: str | None = None) -> Settings
         weights=Path(os.path.expanduser(weights)) if weights else None,
         cache=Path(os.path.expanduser(os.environ.get("NSTUTILS_CACHE") or pooch.os_cache("nstutils"))),
         mirror=os.environ.get("NSTUTILS_MIRROR") or None,
+        strict=os.environ.get("NSTUTILS_STRICT", "") not in ("", "0"),
     )
 
 

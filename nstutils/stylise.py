@@ -1,5 +1,6 @@
 """One picture from two: the whole of style transfer behind one function with every option."""
 
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -16,11 +17,10 @@ import torch
 from tqdm.auto import tqdm
 
 from nstutils import images, preflight, results, tiles
-from nstutils.backbones import FeatureExtractor
 from nstutils.losses import total
 from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
-from nstutils.problem import Picture, Problem, prepare
+from nstutils.problem import Ahead, Picture, Problem, prepare
 from nstutils.results import Result
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
@@ -53,7 +53,8 @@ def stylise(
         raise ValueError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
         raise ValueError("resume needs out: give the picture whose unfinished run is to go on")
-    problem = prepare(content, style, chosen, partial(_announce, chosen.method) if progress and not resume else None)
+    announce = partial(_announce, chosen.method) if progress and not resume else None
+    problem = prepare(content, style, chosen, announce, _card(target) if resume and target else None)
     card = run_card(problem)
     earlier = _earlier(target, card) if resume and target else None
     if earlier and earlier.finished:
@@ -77,7 +78,7 @@ def stylise(
         progress=progress,
         stop=stop,
         watch=watch,
-        checkpoint=dressed if target else None,
+        checkpoint=(lambda result: dressed(recoloured(problem, result))) if target else None,
         resume=earlier.state if earlier else None,
         method=problem.options.method,
         lr=problem.options.lr,
@@ -116,9 +117,9 @@ def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequ
     styles = style if isinstance(style, list | tuple) else [style]
     for file in (content, *styles, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
         if isinstance(file, str | os.PathLike) and target.exists():
-            path = Path(file) if os.path.exists(file) else images.shipped().get(os.fspath(file))
-            if path and target.samefile(path):
-                raise ValueError(f"{target} is one of the files to read; give another name to save under")
+            with contextlib.suppress(OSError):  # the name of a kind of start is no file
+                if target.samefile(images.find(file)):
+                    raise ValueError(f"{target} is one of the files to read; give another name to save under")
     return target
 
 
@@ -129,11 +130,22 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
     return Result.load(target, expect=card["settings"])
 
 
-def _announce(method: str, net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], tile: int | None) -> None:
-    """Say before a long run how long it will take and how much memory."""
-    if tile or preflight.work(net, layers, stages) > LONG:
-        told = preflight.estimate(net, layers, stages, method, tile)
-        tqdm.write(f"this run will take {told}, once its targets are computed", file=sys.stderr)
+def _card(target: Path) -> dict[str, Any]:
+    """The card of the run to go on from; empty where it cannot be read, which is told later."""
+    with contextlib.suppress(OSError, ValueError):
+        return results.read_card(target)
+    return {}
+
+
+def _announce(method: str, run: Ahead) -> None:
+    """Say before a long run how long it and its targets will take, and how much memory."""
+    once = [Stage(size, 1, {}) for size, _ in run.looked_at]
+    if run.tile or preflight.work(run.net, run.layers, [*run.stages, *once]) > LONG:
+        told = preflight.estimate(run.net, run.layers, run.stages, method, run.tile)
+        before = [preflight.memory(run.exact, run.layers, size, None, tile) for size, tile in run.looked_at]
+        told = dataclasses.replace(told, memory=max(told.memory, *before))
+        first = preflight.span(preflight.passing(run.exact, run.layers, run.looked_at))
+        tqdm.write(f"this run will take {told}, once its targets are computed, which takes {first}", file=sys.stderr)
 
 
 def _tell_masks(problem: Problem) -> None:
@@ -173,7 +185,12 @@ def measured(problem: Problem, result: Result) -> Result:
     terms = stage.terms(stage.steps) if callable(stage.terms) else stage.terms
     losses = tiles.evaluate(problem.exact, result.image.mul(255).round().div(255), terms, problem.tile)
     final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
-    image = result.image
-    if problem.options.keep_colour == "luminance":
-        image = images.with_luminance_of(image, images.resize(problem.photograph, stage.size))
-    return dataclasses.replace(result, image=image, history=result.history | {"final": final})
+    return recoloured(problem, dataclasses.replace(result, history=result.history | {"final": final}))
+
+
+def recoloured(problem: Problem, result: Result) -> Result:
+    """The result with the photograph's colours, where the run is one of brightness alone."""
+    if problem.options.keep_colour != "luminance":
+        return result
+    colours = images.resize(problem.photograph, (result.image.shape[-2], result.image.shape[-1]))
+    return dataclasses.replace(result, image=images.with_luminance_of(result.image, colours))

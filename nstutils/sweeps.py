@@ -1,16 +1,17 @@
 """Many runs: a list of settings to a list of results, equal sizes together in one batch, every finished run kept in a folder.
 
 Runs of equal size go through the network together, each with its own weights, layers, targets, start and seed: Adam and SGD
-treat every pixel for itself, so the runs stay independent. Which runs share a batch is decided by the settings alone, and a
-batch that was stopped goes on as it was, so that a sweep that was killed ends bit by bit like one that was not.
+treat every pixel for itself, so the runs stay independent. Which runs share a batch is decided by the settings and, where it
+is scarce, by free memory; a batch that was stopped goes on as it was, so that a sweep that was killed ends bit by bit like one
+that was not.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
@@ -29,7 +30,7 @@ from nstutils.backbones import converted
 from nstutils.losses import joined
 from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
-from nstutils.problem import Accepted, Picture, Problem, accept, narrowed, prepare
+from nstutils.problem import Accepted, Picture, Problem, Size, accept, narrowed, prepare
 from nstutils.results import Result
 from nstutils.stylise import checked, head, measured, run_card, stylise
 from nstutils.weights import backbone
@@ -37,7 +38,8 @@ from nstutils.weights import backbone
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 OWN = ("alpha", "beta", "tv", "content_layers", "style_layers", "layer_weights", "seed", "init", "raw_loss", "preset")
 GUIDES = ("content_guide", "style_guide", "guide_mode")
-SHAPE = ("content", "style", "style_weights", "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
+STYLES = ("style", "style_weights", "style_size", "style_scale")
+SHAPE = ("content", *STYLES, "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -51,21 +53,23 @@ class SweepError(ValueError):
         self.results, self.failed = done, failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """One run of a sweep, ready to be sent to another process; `key` is the sha256 of its settings."""
+    """One run of a sweep, ready to be sent to another process."""
 
     content: Picture
     styles: tuple[Picture, ...]
     options: Options
     settings: dict[str, Any]
+    program: dict[str, Any]  # what computes it, as `results.program` tells
     alike: str  # runs that agree in this can share a batch
     bytes: int  # that one more picture of its size takes
+    coarse: tuple[Size, ...]  # sizes of the styles at the first scale: its style layers may need larger ones than others'
 
     @property
     def key(self) -> str:
-        """The name under which the run is stored."""
-        return _sha256(self.settings)
+        """The name under which the run is stored: what it is, and who made it."""
+        return f"{results.fingerprint(self.settings)}-{results.fingerprint(self.program)[:8]}"
 
 
 def grid(**lists: Sequence[Any]) -> list[dict[str, Any]]:
@@ -102,6 +106,8 @@ def sweep(
     asked = [_accepted({"content": content, "style": style} | common | dict(given), network) for given in settings]
     runs = {run.key: run for run in asked if isinstance(run, Run)}
     ends: Ends = {key: end for key, run in runs.items() if (end := _stored(run, place))}
+    if progress and place:
+        _tell_old([key for key in runs if key not in ends], place)
     jobs = _jobs(list(runs.values()), ends, place, batch)
     bar = tqdm(total=len(runs), initial=len(ends), disable=not progress, desc="sweep", bar_format=BAR, delay=0.3)
     try:
@@ -113,7 +119,7 @@ def sweep(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(ends, len(runs), place)) from None
     _tidy(ends, place)
-    return _reported(settings, [ends[run.key] if isinstance(run, Run) else run for run in asked])
+    return _reported(settings, [_named(ends[run.key], run) if isinstance(run, Run) else run for run in asked])
 
 
 BAR = "{l_bar}{bar}| {n:.1f}/{total_fmt} [{elapsed}<{remaining}]"  # a batch moves it at every step, so runs have fractions
@@ -130,34 +136,20 @@ def _place(folder: str | os.PathLike[str] | None) -> Path | None:
     return path
 
 
-def _sha256(value: Any) -> str:
-    """The hash of a value's JSON, whatever the order of its keys; 1 and 1.0 are the same."""
-    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _accepted(given: Mapping[str, Any], network: Any) -> Run | Exception:
     """A run made of its settings, or what is wrong with them."""
     try:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
         run = accept(options.pop("content"), options.pop("style"), checked(options), network)
         resolved = dataclasses.replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
-        return Run(run.content, run.styles, resolved, run.settings, *_alike(run))
+        return Run(run.content, run.styles, resolved, run.settings, results.program(), *_alike(run))
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
 
 
-def _alike(run: Accepted) -> tuple[str, int]:
-    """What runs of one batch have in common, and the bytes that one more picture takes."""
-    o, wanted = run.options, run.sizes()
+def _alike(run: Accepted) -> tuple[str, int, tuple[Size, ...]]:
+    """What runs of one batch have in common, the bytes that one more picture takes, the sizes of the styles at first."""
+    o, (wanted, styles) = run.options, run.sizes()
     net, layers = converted(run.exact, run.dtype), (*(o.content_layers or ()), *(o.style_layers or ()))
     one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.tile or isinstance(o.layer_weights, Mapping)
@@ -167,13 +159,28 @@ def _alike(run: Accepted) -> tuple[str, int]:
         common |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
         common |= {"layers": sorted(set(layers))}
-    return _sha256(run.settings if apart else common), one - none
+    return results.fingerprint(run.settings if apart else common), one - none, tuple(styles)
 
 
 def _stored(run: Run, place: Path | None) -> Result | None:
     """The finished run as it was kept, if it was."""
     found = _kept(_path(place, run))
     return found if found and found.finished else None
+
+
+def _tell_old(keys: Sequence[str], place: Path) -> None:
+    """Say how many of these runs are there as another version of this package or of torch made them."""
+    old = [key for key in keys if any(path.stem != key for path in place.glob(f"{key.partition('-')[0]}-*.png"))]
+    if old:
+        said = f"{len(old)} runs in {place} were made by another version of nstutils or torch; they are made again"
+        tqdm.write(said, file=sys.stderr)
+
+
+def _named(end: Any, run: Run) -> Any:
+    """A result whose card names the files as they are named now."""
+    if not isinstance(end, Result):
+        return end
+    return dataclasses.replace(end, card=end.card | {"settings": json.loads(json.dumps(run.settings))})
 
 
 def _kept(path: Path | None) -> Result | None:
@@ -190,17 +197,13 @@ def _path(place: Path | None, run: Run) -> Path | None:
 
 def _jobs(runs: Sequence[Run], ends: Ends, place: Path | None, batch: int | None) -> list[list[Run]]:
     """What is left to do, in batches: those that were begun as they were, the rest by the settings of all runs."""
-    begun = _begun(place) if place else {}
-    jobs = []
-    for chunk in _chunks(runs, batch):
-        left = [run for run in chunk if run.key not in ends]
-        for keys in begun.values():
-            members = [run for run in chunk if run.key in keys]
-            if len(members) == len(keys) and any(run in left for run in members):
-                jobs.append(members)
-                left = [run for run in left if run not in members]
-        jobs += [left] if left else []
-    return jobs
+    by_key, taken, jobs = {run.key: run for run in runs}, set(ends), []
+    for keys in _begun(place).values() if place else ():
+        if set(keys) <= set(by_key) and not set(keys) <= taken:
+            jobs.append([by_key[key] for key in keys])
+            taken |= set(keys)
+    rest = ([run for run in chunk if run.key not in taken] for chunk in _chunks(runs, batch))
+    return jobs + [left for left in rest if left]
 
 
 def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
@@ -220,20 +223,21 @@ def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
 
 def _record(place: Path, runs: Sequence[Run]) -> Path:
     """The file that tells which runs share a batch that was begun; its state lies beside it."""
-    return place / f"{_sha256([run.key for run in runs])}.batch.json"
+    return place / f"{results.fingerprint([run.key for run in runs])}.batch.json"
 
 
 def _begun(place: Path) -> dict[Path, list[str]]:
     """The keys of the runs of every batch that was begun, by its record."""
-    return {path: _members(path) for path in sorted(place.glob("*.batch.json"))}
+    return {path: _recorded(path).get("runs", []) for path in sorted(place.glob("*.batch.json"))}
 
 
-def _members(record: Path) -> list[str]:
-    """The keys that a record names; none where it is damaged, so that its runs are made again and it goes."""
-    try:
-        return [str(key) for key in json.loads(record.read_text(encoding="utf-8"))["runs"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []
+def _recorded(record: Path | None) -> dict[str, Any]:
+    """What the record of a batch says; nothing where another sweep in the same folder has just ended it, or it is damaged, so
+    that its runs are made again and it goes."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        found = json.loads(record.read_text(encoding="utf-8")) if record else {"runs": []}
+        return dict(found) | {"runs": [str(key) for key in found["runs"]]}
+    return {}
 
 
 def _tidy(ends: Ends, place: Path | None) -> None:
@@ -277,26 +281,40 @@ def agreed(job: Sequence[Run], place: Path | None) -> Ends:
     """`made` on another process or computer, which must find the same pictures and weights there."""
     network = lru_cache(maxsize=2)(backbone)
     for run in job:
-        differ = results.differences(accept(run.content, run.styles, run.options, network).settings, run.settings)
+        here = accept(run.content, run.styles, run.options, network).settings | results.program()
+        differ = results.differences(here, run.settings | run.program)
         if differ:
-            raise ValueError(f"this worker would make another picture ({differ}); give it the same files and NSTUTILS_WEIGHTS")
+            raise ValueError(
+                f"this worker would make another picture ({differ}); give it the same files, NSTUTILS_WEIGHTS and versions"
+            )
     return made(job, place)
 
 
 def made(job: Sequence[Run], place: Path | None, watch: Watch = None) -> Ends:
     """The runs of a job: together, or one by one where they cannot be (or one of them spoils the batch)."""
     if len(job) > 1:
-        with contextlib.suppress(ValueError, ArithmeticError, RuntimeError, MemoryError, OSError):
+        try:
             return _together(job, place, watch)
+        except Exception as error:
+            if not _spoilt(error):
+                return dict.fromkeys([run.key for run in job], error)
+            said = f"a batch of {len(job)} runs failed ({images.reason(error)}); each of them is made by itself"
+            tqdm.write(said, file=sys.stderr)
     ends: Ends = {}
     for run in job:
         try:
             ends[run.key] = _stored(run, place) or _alone(run, place, watch)
         except Exception as error:  # told at the end, when the others are done
-            ends[run.key] = error
+            ends[run.key] = _stored(run, place) or error  # another sweep in the same folder may have made it meanwhile
         if ends[run.key] is None:
             break
     return ends
+
+
+def _spoilt(error: Exception) -> bool:
+    """Whether one of its runs, or too little memory, ended a batch: then each may do by itself. A full disk is neither."""
+    scarce = isinstance(error, RuntimeError) and "alloc" in str(error)  # torch's words
+    return scarce or isinstance(error, ValueError | ArithmeticError | MemoryError)
 
 
 def _alone(run: Run, place: Path | None, watch: Watch) -> Result | None:
@@ -309,10 +327,11 @@ def _alone(run: Run, place: Path | None, watch: Watch) -> Result | None:
 
 def _together(job: Sequence[Run], place: Path | None, watch: Watch) -> Ends:
     """The runs of a batch, kept one by one at its end; all None when they were stopped."""
-    begin, problems = time.perf_counter(), _problems(job)
-    record, setup = _record(place, job) if place else None, time.perf_counter() - begin
+    begin, record = time.perf_counter(), _record(place, job) if place else None
+    problems = _problems(job, _recorded(record))
+    setup = time.perf_counter() - begin
     if record:
-        results.write_json({"runs": [run.key for run in job]}, record)
+        results.write_json({"runs": [run.key for run in job], "tile": problems[0].tile}, record)
 
     def keep(result: Result) -> None:
         if record:
@@ -338,11 +357,13 @@ def _together(job: Sequence[Run], place: Path | None, watch: Watch) -> Ends:
     return dict(ends)
 
 
-def _problems(job: Sequence[Run]) -> list[Problem]:
-    """The runs made ready: those with the same pictures share their targets, computed once for all their layers."""
+def _problems(job: Sequence[Run], record: Mapping[str, Any]) -> list[Problem]:
+    """The runs made ready: those with the same pictures share their targets, computed once for all their layers. What was
+    begun, as its record says, keeps its tiles."""
     groups: dict[str, list[Run]] = {}
     for run in job:
-        groups.setdefault(_sha256({key: value for key, value in run.settings.items() if key not in OWN}), []).append(run)
+        shared = {key: value for key, value in run.settings.items() if key not in OWN} | {"coarse": run.coarse}
+        groups.setdefault(results.fingerprint(shared), []).append(run)
     ready: dict[str, Problem] = {}
     for group in groups.values():
         asked = [(run.options.content_layers or (), run.options.style_layers or ()) for run in group]
@@ -350,7 +371,7 @@ def _problems(job: Sequence[Run]) -> list[Problem]:
             tuple(dict.fromkeys(layer for layers in part for layer in layers)) for part in zip(*asked, strict=True)
         )
         options = dataclasses.replace(group[0].options, content_layers=content, style_layers=style, layer_weights=None)
-        whole = prepare(group[0].content, group[0].styles, options)
+        whole = prepare(group[0].content, group[0].styles, options, made=record)
         ready |= {run.key: narrowed(whole, run.options, run.settings) for run in group}
     net, exact = ready[job[0].key].net, ready[job[0].key].exact
     return [dataclasses.replace(ready[run.key], net=net, exact=exact) for run in job]

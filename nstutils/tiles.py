@@ -18,6 +18,7 @@ from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.losses import Activations, StyleLoss, Summed, Terms
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
+Sums = dict[str, dict[str, Tensor]]  # by the term's name, and by the names that its loss gives them
 
 
 class _Cut(torch.autograd.Function):
@@ -94,39 +95,32 @@ def spans(length: int, step: int) -> list[tuple[int, int]]:
     return [(k * step, length if k == count - 1 else (k + 1) * step) for k in range(count)]
 
 
-def _sums(net: FeatureExtractor, piece: Tensor, terms: Terms, window: Window, strides: Mapping[str, int]) -> dict[str, Tensor]:
-    """The sums of one tile, all terms together, each under its term's name."""
+def _sums(net: FeatureExtractor, piece: Tensor, terms: Terms, window: Window, strides: Mapping[str, int]) -> Sums:
+    """The sums of one tile, term by term."""
     layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
     own = {layer: window.own(strides[layer], values) for layer, values in net(piece, layers).items()}
     crop = partial(_crop, window, strides)
-    return {
-        f"{name}/{key}": value
-        for name, (_, loss) in terms.items()
-        if isinstance(loss, Summed)
-        for key, value in loss.sums(own, crop).items()
-    }
+    return {name: dict(loss.sums(own, crop)) for name, (_, loss) in terms.items() if isinstance(loss, Summed)}
 
 
 def _crop(window: Window, strides: Mapping[str, int], layer: str, whole: Tensor) -> Tensor:
     return window.part(strides[layer], whole)
 
 
-def _values(image: Tensor, terms: Terms, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _values(image: Tensor, terms: Terms, sums: Sums) -> dict[str, Tensor]:
     """The raw losses from the sums of the whole picture."""
-    values = {}
-    for name, (_, loss) in terms.items():
-        mine = {key.removeprefix(f"{name}/"): value for key, value in sums.items() if key.startswith(f"{name}/")}
-        values[name] = loss.value(mine) if isinstance(loss, Summed) else loss(image, {})
-    return values
+    return {name: loss.value(sums[name]) if isinstance(loss, Summed) else loss(image, {}) for name, (_, loss) in terms.items()}
 
 
 @torch.no_grad()
-def _collect(net: FeatureExtractor, image: Tensor, terms: Terms, tiles: list[Window]) -> dict[str, Tensor]:
+def _collect(net: FeatureExtractor, image: Tensor, terms: Terms, tiles: list[Window]) -> Sums:
     strides = _strides(net)
-    sums: dict[str, Tensor] = {}
+    sums: Sums = {}
     for window in tiles:
-        for key, value in _sums(net, window.cut(image), terms, window, strides).items():
-            sums[key] = sums[key] + value if key in sums else value
+        for name, found in _sums(net, window.cut(image), terms, window, strides).items():
+            so_far = sums.setdefault(name, {})
+            for key, value in found.items():
+                so_far[key] = so_far[key] + value if key in so_far else value
     return sums
 
 
@@ -154,22 +148,25 @@ def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile
         (losses.total(found, terms) * scale).sum().backward()
     else:
         tiles = _tiles(net, x, terms, tile)
-        sums = {key: value.requires_grad_() for key, value in _collect(net, x, terms, tiles).items()}
+        sums = _collect(net, x, terms, tiles)
+        for leaf in (value for found in sums.values() for value in found.values()):
+            leaf.requires_grad_()
         found = _values(x, terms, sums)
         (losses.total(found, terms) * scale).sum().backward()
         _bring_back(net, x, terms, tiles, sums)
     return {name: loss.detach() for name, loss in found.items()}
 
 
-def _bring_back(net: FeatureExtractor, x: Tensor, terms: Terms, tiles: list[Window], sums: Mapping[str, Tensor]) -> None:
+def _bring_back(net: FeatureExtractor, x: Tensor, terms: Terms, tiles: list[Window], sums: Sums) -> None:
     """Add to `x.grad`, tile by tile, what the derivatives by the sums mean for the pixels."""
     gradient = x.grad if x.grad is not None else torch.zeros_like(x)
     strides = _strides(net)
     for window in tiles:
         piece = window.cut(x.detach()).clone().requires_grad_()
         found = _sums(net, piece, terms, window, strides)
-        wanted = {key: value for key, value in found.items() if value.requires_grad and sums[key].grad is not None}
-        torch.autograd.backward(list(wanted.values()), [sums[key].grad for key in wanted])
+        pairs = [(value, sums[name][key].grad) for name, part in found.items() for key, value in part.items()]
+        wanted = [(value, slope) for value, slope in pairs if value.requires_grad and slope is not None]
+        torch.autograd.backward([value for value, _ in wanted], [slope for _, slope in wanted])
         if piece.grad is not None:
             window.cut(gradient).add_(piece.grad)
     x.grad = gradient
@@ -184,9 +181,8 @@ def grams(
         with torch.no_grad():
             sums = loss.sums(net(image, layers))
     else:
-        terms: Terms = {"": (1.0, loss)}
-        found = _collect(net, image, terms, _tiles(net, image, terms, tile))
-        sums = {key.removeprefix("/"): value for key, value in found.items()}
+        terms: Terms = {"style": (1.0, loss)}
+        sums = _collect(net, image, terms, _tiles(net, image, terms, tile))["style"]
     return {layer: sums[layer] / (1 if guides else sums[f"{layer} positions"]) for layer in layers}
 
 

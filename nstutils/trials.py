@@ -1,7 +1,6 @@
 """What the experiments run: the settings of every run of a case, by label, for `sweep`; and the runs that no sweep can make."""
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -18,7 +17,7 @@ from nstutils.claims import DARK, LAYERS, OTHER, RATIOS, Case, Plan, cell, regio
 from nstutils.devices import choose
 from nstutils.losses import evaluate, gram, total
 from nstutils.optimise import Step
-from nstutils.options import Options
+from nstutils.options import PAPERS, Options
 from nstutils.problem import identity, prepare
 from nstutils.results import Result
 from nstutils.stylise import stylise
@@ -35,12 +34,13 @@ PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))
 LANDSCAPES: Pairs = (("hills", "swirls"), ("coast", "swirls"), ("town", "swirls"))
 PAINTED: Pairs = (("town", "swirls"), ("astronaut", "mosaic"), ("hills", "glass"), ("coast", "wave"))  # not trained on
 STARTS = ("black", "white", "chequered", "negative", "stripes", "adversarial")
+STYLE_SIZES = {"half": 0.5, "equal": 1.0, "larger": 2.0}  # long sides of the style over the picture's
 EARLY = (0.4, 0.3, 0.1, 0.1, 0.1)  # of the five style layers; sums to 1, as the equal weights do
 LATE = EARLY[::-1]
 ONE: dict[str, Any] = {"alpha": 1.0, "beta": 1e3}  # α/β = 10⁻³
-FINE: dict[str, Any] = {"method": "adam"}  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
-ONCE: dict[str, Any] = {"scales": "1", "method": "adam"}  # Adam at full size alone, as B and C
-LBFGS: dict[str, Any] = {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
+FINE: dict[str, Any] = PAPERS  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
+ONCE: dict[str, Any] = PAPERS | {"scales": "1"}  # Adam at full size alone, as B and C
+LBFGS: dict[str, Any] = PAPERS | {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
 
 
 def fixed(**runs: Mapping[str, Any]) -> Callable[[Plan, str, str, int], Runs]:
@@ -121,7 +121,8 @@ def start(plan: Plan, content: str, style: str, seed: int, name: str) -> Path:
 
 def uphill(case: Case, steps: int = 20, lr: float = 0.05) -> torch.Tensor:
     """White noise, moved so that the total rises: signs of the gradient, so many steps."""
-    options = Options(backbone=case.plan.backbone, size=case.plan.size, steps=1, seed=case.seed, scales="1", **ONE)
+    own: dict[str, Any] = {"backbone": case.plan.backbone, "size": case.plan.size, "steps": 1, "seed": case.seed}
+    options = Options(**case.plan.way | ONE | own | {"scales": "1"})
     problem = prepare(case.content, case.style, options)
     x, terms = problem.start(), problem.stages()[-1].terms
     for _ in range(steps):
@@ -136,6 +137,16 @@ def schedules(plan: Plan, content: str, style: str, seed: int) -> Runs:
     constant = ONE | {"layer_weights": EARLY}
     changed = constant | {"layer_weights": {1: EARLY, round(plan.steps * 250 / 400) + 1: LATE}}
     return {"constant": constant, "changed": changed}
+
+
+def scaled(plan: Plan, content: str, style: str, seed: int) -> Runs:
+    """The style at several sizes (none above its file's): its texture alone, and with the photograph."""
+    own, most = ONE | {"tv": 0.01}, max(images.load(style).shape[-2:])
+    found: Runs = {}
+    for label, factor in STYLE_SIZES.items():
+        sized = own | {"style_size": min(round(factor * plan.size), most)}
+        found |= {f"texture, {label}": sized | {"alpha": 0.0}, f"transfer, {label}": sized}
+    return found
 
 
 def hundred(plan: Plan, content: str, style: str, seed: int) -> Runs:
@@ -161,10 +172,11 @@ def controlled(plan: Plan, content: str, style: str, seed: int) -> Runs:
 
 
 def one_pass(plan: Plan, content: str, style: str, seed: int, progress: bool) -> dict[str, Result]:
-    """The shipped network's picture, and optimisation with the weights it was trained for: at its end, and where its total at
-    full size is below the network's for the first time (its end, and one step more than it has, where that does not happen)."""
+    """The shipped network's picture, and optimisation with the weights and the style's size that it was trained for: at its
+    end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
+    where that does not happen)."""
     own = {"backbone": plan.backbone, "size": plan.size, "steps": plan.steps, "seed": seed}
-    asked: dict[str, Any] = own | {"beta": 5e3, "tv": 0.05} | plan.way
+    asked: dict[str, Any] = own | plan.way | {"beta": 5e3, "tv": 0.05, "style_size": fast.style_size()}
 
     def make() -> dict[str, Result]:
         painted, history = passed_once(content, style, asked)
@@ -262,5 +274,5 @@ def kept(plan: Plan, name: str, what: Any, make: Callable[[], dict[str, Result]]
 
 
 def _key(what: Any) -> str:
-    """A short hash of settings."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    """A short hash of settings, and of what computes."""
+    return results.fingerprint([what, results.program()])[:16]

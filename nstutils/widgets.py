@@ -26,6 +26,7 @@ from nstutils.stylise import stylise
 
 Draw = Callable[..., Figure]
 Run = Callable[..., Result]
+UNDER_WAY: set[threading.Event] = set()  # the Stops of the runs that compute: a cell run again has lost its button
 RATIOS = (1e-3, 1e-5, 1e-4, 3e-4, 3e-3, 1e-2)  # of alpha and beta, to choose from, the first to begin with
 
 
@@ -68,8 +69,8 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
         try:
             picture.value = png(draw(**chosen))
             told.value = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
-        except (ValueError, KeyError) as error:
-            told.value = f"This choice cannot be drawn: {error}"
+        except Exception as error:  # a front end shows no traceback of a slider
+            told.value = f"This choice cannot be drawn: {html.escape(images.reason(error))}"
 
     for menu in choices.values():
         menu.observe(redraw, names="value")
@@ -111,7 +112,10 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
     """Sliders for the arguments of `run`, Start, Stop, a line of words, and the picture, which is `still` until a run begins.
 
     `run` is also given `watch` and `stop`. It has a thread of its own: the kernel stays free and hears Stop in any front end.
+    Runs of earlier cells are stopped: one that is run again has lost its button.
     """
+    for earlier in tuple(UNDER_WAY):
+        earlier.set()
     choices, stop, busy = menus(controls), threading.Event(), threading.Lock()
     picture = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start"))
     picture.value, told = images.encoded(still, ".jpg"), ipywidgets.HTML("Start makes a picture with these choices.")
@@ -120,6 +124,7 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
         try:
             _watched(run, chosen, Progress(steps, stop), picture, told)
         finally:
+            UNDER_WAY.discard(stop)
             busy.release()
 
     def begin(_: Any) -> None:
@@ -127,6 +132,7 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
             told.value = "A run is under way: stop it before you start another."
             return
         stop.clear()
+        UNDER_WAY.add(stop)
         told.value = "Measuring the two pictures."
         chosen = {name: menu.value for name, menu in choices.items()}
         threading.Thread(target=compute, args=(chosen,), daemon=True).start()

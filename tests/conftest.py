@@ -1,5 +1,6 @@
 """Shared by all tests: no network, no reader's settings, a toy network, small pictures."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reaches the network (loopback is allowed) or sees the reader's settings and cache."""
+    """No test reaches the network (loopback is allowed; pip looks nowhere) or sees the reader's settings and cache."""
 
     def connect(self: socket.socket, address: object) -> None:
         if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
@@ -33,8 +34,12 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         REAL_CONNECT(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    for name in ("NSTUTILS_PRESET", "NSTUTILS_BACKBONE", "NSTUTILS_WEIGHTS", "NSTUTILS_MIRROR"):
+    for name in ("NSTUTILS_PRESET", "NSTUTILS_BACKBONE", "NSTUTILS_WEIGHTS", "NSTUTILS_MIRROR", "NSTUTILS_STRICT"):
         monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("NSTUTILS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 

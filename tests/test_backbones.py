@@ -17,6 +17,7 @@ from nstutils.backbones import (
     converted,
     geometry,
     rescaled,
+    scaled,
     squeezenet,
     vgg,
 )
@@ -254,6 +255,46 @@ def test_a_filter_that_never_fires_is_not_scaled_and_the_network_given_stays_as_
     found = scaled(picture(1, 3, 40, 40), ["relu2_1"])["relu2_1"].mean((0, 2, 3))
     assert found[0] == 0
     torch.testing.assert_close(found[1:], torch.ones(3).double())
+
+
+@pytest.mark.parametrize("kind", ["vgg19", "vgg16"])
+@pytest.mark.parametrize("scales", [{}, {"conv1_1": 3.7}, {"conv1_2": 0.2, "conv2_1": 19.0, "conv5_3": 2.0}, "all"])
+def test_scaled_layers_are_divided_by_their_number_and_nothing_else_changes(kind: str, scales: dict[str, float] | str) -> None:
+    net, x = mixed_signs(kind, "avg"), picture(1, 3, 48, 60)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    convs = [name for name in net.layers if name.startswith("conv")]
+    asked = {name: 0.5 + index for index, name in enumerate(convs)} if isinstance(scales, str) else scales
+    found, wanted = scaled(net, asked)(x, net.layers), net(x, net.layers)
+    scale = 1.0
+    for name in net.layers:  # ReLU and pool have the scale of the convolution before them
+        scale = asked.get(name, 1.0) if name in convs else scale
+        torch.testing.assert_close(found[name] * scale, wanted[name], rtol=1e-9, atol=1e-12)
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+def test_scaled_networks_have_hashes_of_their_own_and_the_same_normalisation() -> None:
+    net = FeatureExtractor(vgg(NARROW), name="vgg19", sha256="abc", mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    one, other, again = (scaled(net, {"conv1_1": number, "conv1_2": 1.0}) for number in (2.0, 3.0, 2.0))
+    assert one.sha256.startswith("abc, scaled ")
+    assert one.sha256 == again.sha256 != other.sha256
+    assert (one.name, one.mean, one.std, one.pool) == (net.name, net.mean, net.std, net.pool)
+
+
+@pytest.mark.parametrize("scales", [{"conv1_3": 2.0}, {"relu1_1": 2.0}, {"fire2": 2.0}])
+def test_what_cannot_be_scaled_is_refused(scales: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="has no convolution .* to scale; "):
+        scaled(network("vgg19"), scales)
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_a_relu_does_not_pass_on_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="the scale of conv2_1 is .*, but must be a positive number; "):
+        scaled(network("vgg19"), {"conv1_1": 2.0, "conv2_1": number})
+
+
+def test_the_convolutions_of_squeezenet_are_not_scaled() -> None:
+    with pytest.raises(ValueError, match="to scale; take one of a VGG's"):
+        scaled(network("squeezenet"), {"conv1": 2.0})
 
 
 def test_the_network_is_frozen_a_copy_and_leaves_its_input_alone() -> None:

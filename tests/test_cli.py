@@ -88,6 +88,7 @@ OWN: dict[str, tuple[object, ...]] = {  # of the options whose values are texts;
 }
 MORE = {  # beside what the kind of the option brings
     "size": ("99999999999", "9" * 30, ("4", "--style-layers=relu5_1")),
+    "style_size": ("99999999999", "21", ("4", "--style-layers=relu5_1")),
     "device": (ABSENT,),
     "backbone": (("squeezenet", "--weights=other.safetensors"), ("random-vgg19", "--weights=other.safetensors")),
     "alpha": (("0", "--beta=0"),),
@@ -327,7 +328,7 @@ def test_a_run_whose_files_were_changed_does_not_go_on(
 @pytest.mark.parametrize(
     "other",
     ["--seed=1", "--steps=3", "--beta=7", "--lr=0.5", "--method=sgd", "--init=content", "--pool=max", "--raw-loss",
-     "--layer-weights=2", "--keep-colour=match"],
+     "--layer-weights=2", "--keep-colour=match", "--style-size=18"],
 )  # fmt: skip
 def test_a_run_does_not_go_on_with_other_settings(other: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("stylise", "content.png", "style.png", "-o", "a.png", *SHALLOW)

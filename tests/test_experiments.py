@@ -14,19 +14,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils import claims, cli, experiments, fast, figure, figures, images, load, recipes, trials
+from nstutils import claims, cli, experiments, fast, figure, figures, images, load, measures, recipes, trials
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor, vgg
 from nstutils.claims import LAYERS, RATIOS, ROW, Case, Plan, cell
 from nstutils.experiments import ROWS, Record, find
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.options import Options
+from nstutils.problem import identity
 from nstutils.results import Result
 
 IDS = [
     "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction", "gradients",
     "gallery", "tradeoff-grid", "ratio-row", "content-layer", "style-layer", "initialisation", "seeds", "failing-start", "tv",
-    "layer-weights", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers", "guided-gram", "fast-transfer",
-    "photoreal", "dark-restoration",
+    "layer-weights", "style-scale", "weight-schedule", "evolution", "squeezenet", "upes-recipe", "optimisers", "guided-gram",
+    "fast-transfer", "photoreal", "dark-restoration",
 ]  # fmt: skip
 FIELDS = ["id", "claim", "measure", "holds", "numbers", "preset", "backbone", "seconds"]
 SURE = ["vgg-table", "convolution", "pooling", "gradients"]  # claims that need no pictures
@@ -193,6 +194,7 @@ def by_layer(values: tuple[float, ...], prefix: str = "") -> dict[str, float]:
     return {prefix + layer: value for layer, value in zip(LAYERS, values, strict=True)}
 
 
+SCALED = ("half", "equal", "larger")
 GOOD: dict[str, dict[str, float]] = {
     "vgg-table": {"off the formula": 0, "in all": 143_667_240},
     "convolution": {"largest difference": 0},
@@ -211,6 +213,7 @@ GOOD: dict[str, dict[str, float]] = {
     "failing-start": {"black": 1, "adversarial": 2},
     "tv": {"variation": 0.7, "edges": 0.8},
     "layer-weights": {"early / equal": 0.9},
+    "style-scale": {f"{kind}, {k}": v for kind in ("texture", "transfer") for k, v in zip(SCALED, (2, 2.2, 2.5), strict=True)},
     "weight-schedule": by_layer((1.5, 1.1, 1, 0.9, 0.8)),
     "evolution": {"at 100 / at the end": 0.5},
     "squeezenet": {"content left": 0.3, "style left": 0.1},
@@ -265,6 +268,10 @@ BAD: dict[str, dict[str, dict[str, float]]] = {
     "failing-start": {"a start fails": {"adversarial": 1.9}},
     "tv": {"noise falls": {"variation": 0.71}, "edges stay": {"edges": 0.79}},
     "layer-weights": {"finer, as A says": {"early / equal": 1}},
+    "style-scale": {
+        "texture grows": {"texture, larger": 2.4},
+        "transfer grows": {"transfer, equal": 2.6},
+    },
     "weight-schedule": {"raised 5_1 is lower": {"relu5_1": 1}, "lowered 1_1 is higher": {"relu1_1": 0.9}},
     "evolution": {"half is there": {"at 100 / at the end": 0.49}},
     "squeezenet": {name: {name: 0.31} for name in GOOD["squeezenet"]},
@@ -451,6 +458,14 @@ def patched(ground: str, sky: str) -> Case:
     return case({"uncontrolled": textures["swirls"], "controlled": textures[sky] * mask + textures[ground] * (1 - mask)})
 
 
+def painted(textures: tuple[int, ...], transfers: tuple[int, ...]) -> Case:
+    """Textures, and strokes over the photograph, from noise that was blurred so many times."""
+    made = {f"texture, {k}": grain(1, t) for k, t in zip(SCALED, textures, strict=True)}
+    return case(
+        made | {f"transfer, {k}": mixed(photograph(), grain(1, t), 0.5) for k, t in zip(SCALED, transfers, strict=True)}
+    )
+
+
 CASES: dict[str, tuple[Callable[[], Case], Callable[[], Case]]] = {  # a case that holds and one that fails
     "content-reconstruction": (
         lambda: rebuilt((0.01, 0.02, 0.05, 0.4, 0.9)), lambda: rebuilt((0.1, 0.2, 0.2, 0.2, 0.2)),
@@ -484,6 +499,7 @@ CASES: dict[str, tuple[Callable[[], Case], Callable[[], Case]]] = {  # a case th
         lambda: two("with without", blurred(grain(), 9), photograph()),
     ),
     "layer-weights": (lambda: two("early equal", grain(), grain(9, 2)), lambda: two("early equal", grain(9, 2), grain())),
+    "style-scale": (lambda: painted((0, 1, 3), (0, 1, 2)), lambda: painted((0, 1, 3), (0, 2, 1))),
     "weight-schedule": (lambda: weighted(0.9, 0.1), lambda: weighted(0.1, 0.9)),
     "evolution": (lambda: on_the_way(0.6), lambda: on_the_way(0.1)),
     "upes-recipe": (lambda: printed(3_145_412.75, 2_023_719.125, 1e-6), lambda: printed(1, 2, 1e-6)),
@@ -514,6 +530,14 @@ def test_the_measure_of_the_schedule_is_the_ratio_of_the_layers_errors() -> None
 
 def test_every_row_with_runs_has_results_that_hold_and_fail() -> None:
     assert set(CASES) == {row.id for row in ROWS if row.runs or row.made}
+
+
+def test_strokes_are_what_is_not_the_photograph() -> None:
+    p = photograph()
+    assert claims.strokes(0.6 * p.flip(1) + 0.2, p).abs().max() < 1e-5
+    painted = claims.strokes(mixed(p, grain(), 0.5), p)
+    assert measures.correlation(painted, grain()) > 0.95
+    assert abs(measures.correlation(painted, p)) < 0.02
 
 
 def test_feature_maps_are_measured_in_pixels_of_the_picture() -> None:
@@ -759,3 +783,14 @@ def test_the_pictures_of_upes_are_resized_as_torchvision_does(size: tuple[int, i
     asked = 400 if max(size) > 400 else max(size)
     theirs = [tv.to_tensor(tv.resize(images.to_pil(x), s)) for x, s in ((content, asked), (style, list(wanted)))]
     assert all(torch.equal(x[0], y) for x, y in zip(found, theirs, strict=True))
+
+
+def test_what_is_kept_goes_by_the_contents_of_files_and_by_what_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = (images.save(images.stripes((16, 16)), tmp_path / name) for name in ("one.png", "other/name.png"))
+    keys = [trials._key(["a", identity(path), 1.0]) for path in (here, there)]
+    assert keys[0] == keys[1]
+    assert trials._key(["a", identity("town"), 1.0]) != keys[0]
+    monkeypatch.setattr("nstutils.results.COMPUTING", 0)
+    assert trials._key(["a", identity(here), 1.0]) != keys[0]

@@ -141,3 +141,13 @@ def test_wrong_use_is_told_in_one_sentence(
     assert clue in told
     assert "\n" not in told
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("out", ["out.bmp", "out", "out.gif.txt"])
+def test_a_name_that_cannot_be_written_is_refused_before_anything_is_computed(
+    out: str, net: fast.TransformNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = images.save(images.noise((20, 20)), tmp_path / "in.png")
+    monkeypatch.setattr(fast, "apply", lambda *given: pytest.fail("it computed"))
+    with pytest.raises(ValueError, match="cannot tell the format of .*; end its name in"):
+        apply_file(net, source, tmp_path / out)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,51 @@ def test_beside_the_network_lie_its_card_and_a_preview(folder: Path, tmp_path: P
     assert fast.facts(out)["kappa"].keys() == set(STYLES)
     with Image.open(tmp_path / "net.safetensors.preview.jpg") as sheet:
         assert sheet.size == (3 * 256, 3 * 192)
+
+
+def test_training_sees_the_pictures_that_load_sees(tmp_path: Path) -> None:
+    ramp = (np.arange(64 * 48, dtype=np.uint16) * 20).reshape(48, 64)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    clear = Image.new("RGBA", (64, 48), (0, 200, 0, 0))
+    clear.paste((200, 0, 0, 255), (0, 0, 32, 48))
+    clear.save(tmp_path / "clear.png")
+    Image.new("CMYK", (64, 48), (0, 90, 200, 30)).save(tmp_path / "printed.jpg")
+    photos = Photographs(tmp_path)
+    for k, name in enumerate(photos.names):
+        assert torch.equal(images.from_pil(photos.open(k)), images.load(tmp_path / name).mul(255).round().div(255))
+
+
+def test_hidden_files_are_no_photographs(folder: Path, tmp_path: Path) -> None:
+    names = ["a.png", "._a.png", ".trash/a.png", "__MACOSX/._a.png", "in/.b.png"]
+    data = (folder / "0.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, data)
+            (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "folder" / name).write_bytes(data)
+    for where in ("photos.zip", "folder"):
+        assert Photographs(tmp_path / where).names == ["a.png"]
+
+
+def test_a_photograph_of_too_many_pixels_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"0.png has too many pixels .*; scale it down first, or take it out of "):
+        Photographs(folder).open(0)
+
+
+def test_photographs_of_the_same_names_are_told_apart_by_their_contents(folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes((folder / f"{len(name) - 3}.png").read_bytes())
+    assert Photographs(tmp_path / "one").identity["sha256"] != Photographs(tmp_path / "other").identity["sha256"]
+
+
+def test_a_zip_file_is_opened_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, path.relative_to(folder))
+    photos = Photographs(tmp_path / "photos.zip")
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda self: pytest.fail("its list was read again"))
+    rng = np.random.default_rng(0)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(lambda k: photos.crop(k, 16, rng), list(range(5)) * 4))) == 20

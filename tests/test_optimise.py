@@ -1,10 +1,12 @@
 """The way downhill: what a step is, rescue, best-so-far, exact resume, interrupts."""
 
+import copy
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,9 +220,13 @@ def test_a_run_stopped_after_a_rescue_and_near_a_change_of_terms_goes_on_exactly
         assert losses_of(result) == losses_of(straight)
 
 
-def test_every_checkpoint_stays_as_it_was_and_can_be_gone_on_from(toy: Counting) -> None:
+def test_a_checkpoint_can_be_gone_on_from(toy: Counting) -> None:
     kept: list[Result] = []
-    straight = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), checkpoint=kept.append, every=0)
+
+    def keep(result: Result) -> None:
+        kept.append(copy.deepcopy(result))
+
+    straight = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), checkpoint=keep, every=0)
     assert len(kept) == 11
     for number, result in enumerate(kept, start=1):
         assert len(result.history["steps"]) == number
@@ -228,6 +234,20 @@ def test_every_checkpoint_stays_as_it_was_and_can_be_gone_on_from(toy: Counting)
     again = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), resume=kept[4].state)
     assert torch.equal(again.image, straight.image)
     assert len(again.history["steps"]) == 12
+
+
+@pytest.mark.parametrize("method", ["adam", "lbfgs"])
+def test_a_checkpoint_copies_nothing(method: str, toy: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Result] = []
+    run = partial(coarse_to_fine, toy, picture(*SIZE), [Stage(SIZE, 4, terms_for(toy))], method=method)
+    with monkeypatch.context() as patch:
+        patch.setattr(copy, "deepcopy", lambda value: pytest.fail("a state is copied"))
+        straight = run(checkpoint=seen.append, every=0)
+        assert len(seen) == 3
+        stop = threading.Event()
+        halted = run(watch=lambda step: step.index == 2 and stop.set(), stop=stop)
+        for _ in range(2):  # and a state that was gone on from is as it was
+            assert torch.equal(run(resume=halted.state).image, straight.image)
 
 
 def test_the_picture_grows_from_scale_to_scale_and_the_moments_with_it(toy: Counting) -> None:
@@ -520,3 +540,10 @@ def test_a_start_on_the_edge_of_the_range_does_not_explode() -> None:
     assert steps[-1].total < 0.1 * steps[0].total
     moved = [(after.image - before.image).abs().max() for before, after in zip(steps, steps[1:], strict=False)]
     assert max(moved) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(("first", "then"), [("adam", "lbfgs"), ("lbfgs", "sgd"), ("sgd", "adam")])
+def test_a_run_does_not_go_on_by_another_method(first: str, then: str, toy: Counting) -> None:
+    *_, last = descend(toy, picture(*SIZE), terms_for(toy), steps=3, method=first)
+    with pytest.raises(ValueError, match=f"the state is one of {first}, this run has {then}; give the same method"):
+        next(descend(toy, picture(*SIZE), terms_for(toy), steps=6, method=then, resume=last.state()))

@@ -104,3 +104,28 @@ def test_a_long_run_is_announced_before_its_targets_are_computed(
     with pytest.raises(KeyboardInterrupt):
         stylise(*pictures, size=64, steps=4, progress=True)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_limit_bounds_the_memory(version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = dict(zip((1, 2), preflight.FILES[::-1], strict=True))[version]
+    own = tmp_path / "groups" / ("memory/hub/user" if version == 1 else "hub/user")
+    own.mkdir(parents=True)
+
+    def write(folder: Path, limit: str) -> None:
+        for name, text in zip((*names[:2], "memory.stat"), (limit, "700", f"anon 600\n{names[2]} 100"), strict=True):
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
+
+    of = tmp_path / "cgroup"
+    of.write_text("9:memory:/hub/user\n0::/\n" if version == 1 else "0::/hub/user\n", encoding="utf-8")
+    write(own, "max")
+    assert preflight.granted(tmp_path / "groups", of) == math.inf
+    write(own.parent, "1500")
+    assert preflight.granted(tmp_path / "groups", of) == 900
+    write(own, "1000")
+    assert preflight.granted(tmp_path / "groups", of) == 400
+    write(own, "500")
+    assert preflight.granted(tmp_path / "groups", of) == 0
+    assert preflight.granted(tmp_path / "groups", tmp_path / "nowhere") == math.inf
+    monkeypatch.setattr(preflight, "granted", lambda: 1000)
+    assert preflight.free_memory(torch.device("cpu")) == int(1000 * preflight.SHARE)

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from nstutils import cli, devices, doctor
+from nstutils import cli, devices, doctor, weights
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 from nstutils.experiments import ROWS
 from nstutils.settings import BACKBONES, FIGURES
 
@@ -39,7 +41,8 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "results": "fetch images",
     "guidance": "backbones images options",
     "measures": "backbones images losses",
-    "weights": "backbones fetch images settings",
+    "wheels": "backbones",
+    "weights": "backbones fetch images settings wheels",
     "tiles": "backbones losses",
     "optimise": "backbones images losses results tiles updates",
     "preflight": "backbones images losses optimise tiles",
@@ -49,7 +52,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "recipes": "backbones images losses",
     "fast": "devices fast_recipe images tiles weights",
     "fast_files": "fast images",
-    "fast_training": "backbones devices fast fast_recipe images losses optimise problem results tiles weights",
+    "fast_training": "backbones devices fast fast_recipe images losses optimise preflight problem results tiles weights",
     "claims": "backbones guidance images losses measures options problem results weights",
     "figures": "backbones claims images measures plots weights",
     "trials": "backbones claims devices fast images losses optimise options problem recipes results stylise sweeps weights",
@@ -222,6 +225,7 @@ def test_doctor_tells_what_is_chosen_and_why(capsys: pytest.CaptureFixture[str])
     assert "quick: 256 px" in facts["preset"]
     assert re.search(r"^classroom .*weights [0-9a-f]{8}$", facts["backbone"])
     assert "starry_night" in facts["to fetch"]
+    assert facts["networks"] == "none kept; vgg19, vgg16, squeezenet, vgg16-hed not (nstutils fetch NAME)"
     assert "cores" in facts["processor"]
     assert "GB" in facts["memory"]
 
@@ -240,6 +244,7 @@ def test_the_number_type_that_is_asked_for_is_taken(asked: str) -> None:
 @pytest.mark.parametrize("pays", [True, False])
 def test_bfloat16_is_taken_where_the_processor_has_it(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_has", lambda feature: pays)
+    monkeypatch.setattr(devices, "_used_by_onednn", lambda: True)  # else this processor decides
     assert devices.choose("cpu")[1] == (torch.bfloat16 if pays else torch.float32)
     assert ("no bfloat16" in devices.reasons("cpu")) != pays
 
@@ -256,14 +261,45 @@ def test_what_this_computer_does_not_have_is_refused(words: tuple[str, str], mon
 def test_doctor_shows_the_layers_of_a_network(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--layers", name]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = {line.split()[0]: line.split() for line in lines[1:-1]}
-    assert len(rows) == 37
+    end = next(index for index, line in enumerate(lines) if line.startswith(f"{name}: "))
+    rows = {line.split()[0]: line.split() for line in lines[1:end]}
+    assert list(rows) == list(weights.structure(name).layers)
     assert rows["pool5"][2] == "8"
-    assert rows["relu1_1"][-1] == "0"
-    counted = sum(int(row[-1].replace(",", "")) for row in rows.values())
-    assert f"{counted:,} parameters" in lines[-1]
+    assert rows["relu1_1"][7] == "0"
+    counted = sum(int(row[7].replace(",", "")) for row in rows.values())
+    assert f"{counted:,} parameters" in lines[end]
     if name == "random-vgg19":
         assert counted == 20_024_384
+
+
+def test_doctor_shows_which_filters_a_copy_has_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    widths = (4, 4, 5, 224, 4)
+    net = FeatureExtractor(vgg(widths, VGG_CONVS["vgg16"]), name="classroom")
+    many = [511, *range(3, 9), *range(40, 474, 2)]
+    kept = {"conv1_1": [3, 9, 1, 7], "conv3_1": [0, 1, 2, 3, 9], "conv4_2": many, "conv5_3": [1]}
+    weights.save(net, tmp_path / "copy.safetensors", kept=json.dumps(kept))
+    monkeypatch.setenv("NSTUTILS_WEIGHTS", str(tmp_path / "copy.safetensors"))
+    assert cli.main(["doctor", "--layers", "classroom"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 128
+    by = {line.split()[0]: line for line in lines[1:32]}
+    assert lines[0].endswith("filters kept")
+    assert by["conv1_1"].endswith(" 4: 3 9 1 7")
+    assert by["conv4_2"].endswith(" 224: 511 3 4 5 …")
+    assert by["relu4_2"].endswith(" 0")
+    table = "\n".join(lines[34:])
+    assert "conv1_1   3 9 1 7" in table
+    assert "conv3_1   0-3 9" in table
+    assert "conv5_3   1" in table
+    told = table[table.index("conv4_2") + len("conv4_2") : table.index("conv5_3")].split()
+    assert told[:3] == ["511", "3-8", "40"]
+    assert told[2:] == [str(number) for number in range(40, 474, 2)]
+
+
+def test_doctor_says_nothing_of_kept_filters_where_a_file_tells_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.layers("vgg16-hed").endswith("14,714,688 parameters in all")
 
 
 def test_bfloat16_is_not_chosen_where_onednn_may_not_use_it() -> None:

@@ -2,14 +2,18 @@
 
 import json
 import math
+import os
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from nstutils import images, results
@@ -353,10 +357,10 @@ def test_the_state_of_a_real_optimiser_comes_back(tmp_path: Path, method: str) -
 def test_a_full_disk_is_told_and_the_old_state_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state({"step": 1}, tmp_path / "s")
 
-    def full(self: Path, data: bytes) -> None:
-        raise OSError(28, "No space left on device")
+    def full(*given: Any) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(results, "save_file", full)
     with pytest.raises(OSError, match="No space left") as caught:
         save_state({"step": 2}, tmp_path / "s")
     assert_sentence(caught.value, "room")
@@ -379,3 +383,24 @@ def test_differences_names_only_what_is_wanted_and_differs() -> None:
 
 def test_versions_name_what_a_run_depends_on() -> None:
     assert set(results.versions()) == {"python", "nstutils", "torch", "numpy", "pillow"}
+
+
+HEAVY = """
+import resource, torch
+from pathlib import Path
+from nstutils.results import save_state
+state = {"pairs": [[torch.ones(5_000_000), torch.ones(5_000_000)] for _ in range(5)]}  # 200 MB
+save_state({"begin": torch.ones(3)}, Path("small"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+save_state(state, Path("large"))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is told otherwise, or not at all")
+def test_a_state_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(results.__file__).parent.parent)}
+    command = [sys.executable, "-c", HEAVY]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40  # MB
+    assert (tmp_path / "large").stat().st_size > 200e6

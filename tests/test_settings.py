@@ -16,12 +16,19 @@ def test_without_any_variable_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert chosen.cache == Path(pooch.os_cache("nstutils"))
 
 
-@pytest.mark.parametrize("name", ["PRESET", "BACKBONE", "WEIGHTS", "CACHE", "MIRROR"])
+@pytest.mark.parametrize("name", ["PRESET", "BACKBONE", "WEIGHTS", "CACHE", "MIRROR", "STRICT"])
 def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(f"NSTUTILS_{name}", raising=False)
     wanted = settings()
     monkeypatch.setenv(f"NSTUTILS_{name}", "")
     assert settings() == wanted
+
+
+@pytest.mark.parametrize(("value", "strict"), [("1", True), ("0", False), (None, False)])
+def test_only_the_makers_are_strict(monkeypatch: pytest.MonkeyPatch, value: str | None, strict: bool) -> None:
+    if value is not None:
+        monkeypatch.setenv("NSTUTILS_STRICT", value)
+    assert settings().strict == strict
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -553,3 +553,61 @@ def test_going_on_with_a_finished_run_says_so_and_does_nothing(
     assert "finished already" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in tmp_path.glob("out*")} == before
     assert written(tmp_path / "log.json") == written(tmp_path / "out.png.run.json")["history"]
+
+
+def test_an_input_behind_a_tilde_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save(torch.rand(1, 3, 24, 32), "in.png")
+    before = Path("in.png").read_bytes()
+    for content, style in (("~/in.png", "swirls"), ("town", "~/in.png")):
+        with pytest.raises(ValueError, match="is one of the files to read; give another name"):
+            stylise(content, style, out="~/in.png", **QUICK)
+    assert Path("in.png").read_bytes() == before
+
+
+def test_a_picture_that_was_fetched_is_never_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    save(torch.rand(1, 3, 24, 32), "kept.png")
+    monkeypatch.setattr("nstutils.fetch.cached", lambda name: Path("kept.png"))
+    with pytest.raises(ValueError, match="is one of the files to read"):
+        stylise("starry_night", "swirls", out="kept.png", **QUICK)
+
+
+def test_the_picture_so_far_has_the_photographs_colours_too(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(step: Any) -> None:
+        if step.index == 4:
+            raise Killed
+
+    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    options = QUICK | {"scales": "1", "keep_colour": "luminance", "out": "out.png"}
+    with pytest.raises(Killed):
+        stylise(*pictures, **options, watch=killed)
+    seen = Result.load("out.png")
+    assert not seen.finished
+    colours = load(pictures[0], 32)
+    wanted = images.with_luminance_of(seen.image, colours)
+    assert (seen.image - wanted).abs().mean() < 2 / 255  # but for what was cut to [0, 1]
+    assert (images.luminance(seen.image).expand(-1, 3, -1, -1) - seen.image).abs().max() > 0.1, "it is grey"
+    whole = stylise(*pictures, **options | {"out": None})
+    assert torch.equal(stylise(*pictures, **options, resume=True).image, whole.image)
+
+
+def test_a_run_that_goes_on_keeps_its_tiles_whatever_memory_is_free(
+    pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(step: Any) -> None:
+        raise Killed
+
+    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    for number, (then, now) in enumerate([(16, None), (None, 16)]):
+        out = f"{number}.png"
+        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, then=then: then)
+        with pytest.raises(Killed):
+            stylise(*pictures, out=out, **QUICK, watch=lambda step: step.index > 1 and killed(step))
+        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, now=now: now)
+        assert stylise(*pictures, out=out, **QUICK, resume=True).card["tile"] == then

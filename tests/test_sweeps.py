@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -251,6 +251,125 @@ def test_what_differs_in_a_picture_or_a_weight_is_another_run(
     assert batches == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("where", "other"), [("nstutils.results.COMPUTING", 0), ("torch.__version__", "2.9.0")])
+def test_runs_of_another_version_are_told_and_made_again(
+    where: str,
+    other: Any,
+    pictures: tuple[str, str],
+    batches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = COMMON | {"folder": "runs", "progress": True}
+    sweep(*pictures, grid(seed=[1, 2]), **told)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, other)
+        capsys.readouterr()
+        sweep(*pictures, grid(seed=[1, 2, 3]), **told)
+        said = capsys.readouterr().err
+        assert "2 runs in " in said
+        assert "were made by another version of nstutils or torch; they are made again" in said
+        assert batches == [2, 3]
+        sweep(*pictures, grid(seed=[1, 2, 3]), **told)
+        assert "another version" not in capsys.readouterr().err
+    sweep(*pictures, grid(seed=[1, 2]), **told)
+    assert batches == [2, 3]
+
+
+def test_a_picture_is_the_same_by_any_name_and_in_any_folder(
+    pictures: tuple[str, str], batches: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sweep("content.png", "style.png", [{"init": "style.png"}], folder="runs", **COMMON)
+    (tmp_path / "moved").mkdir()
+    for name in ("content.png", "style.png", "runs"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    monkeypatch.chdir(tmp_path / "moved")
+    names = [str(Path(name).absolute()) for name in ("content.png", "style.png")]
+    (again,) = sweep(*names, [{"init": names[1]}], folder="runs", **COMMON)
+    assert batches == [1]
+    assert torch.equal(first[0].image, again.image)
+    assert again.card["settings"]["init"]["name"] == names[1]
+    stylise(*names, out="a.png", **QUICK)
+    stylise("content.png", "style.png", out="a.png", resume=True, **QUICK)
+    assert batches == [1, 1]
+
+
+def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [*grid(seed=range(3)), {"method": "lbfgs"}]
+    whole = sweep(*pictures, settings, **COMMON)
+    monkeypatch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(4):
+            both = [pool.submit(sweep, *pictures, settings, folder=f"runs{number}", **COMMON) for _ in range(2)]
+            for found in both:
+                assert all(torch.equal(one.image, two.image) for one, two in zip(whole, found.result(), strict=True))
+
+
+def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = sweeps._alone
+
+    def overtaken(run: sweeps.Run, *given: Any) -> None:
+        alone(run, *given)
+        raise FileNotFoundError("the state is gone")
+
+    monkeypatch.setattr(sweeps, "_alone", overtaken)
+    (found,) = sweep(*pictures, [{}], folder="runs", **COMMON)
+    assert found.finished
+    with pytest.raises(SweepError, match="the state is gone"):
+        sweep(*pictures, [{}], **COMMON)
+
+
+def test_a_record_that_another_sweep_has_just_removed_is_none(pictures: tuple[str, str], batches: list[int]) -> None:
+    Path("runs").mkdir()
+    Path("runs/gone.batch.json").symlink_to("nowhere")  # listed, but not there any more when it is read
+    Path("runs/damaged.batch.json").write_text("{", encoding="utf-8")
+    sweep(*pictures, [{}], folder="runs", **COMMON)
+    assert batches == [1]
+
+
+def test_a_batch_that_fails_for_no_fault_of_its_runs_is_not_made_again_one_by_one(
+    pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (OSError(28, "No space left on device"), KeyError("a bug")):
+        monkeypatch.setattr(sweeps, "_part", lambda *given, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(SweepError, match="2 of 2 runs failed") as told:
+            sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)
+        assert set(told.value.failed.values()) == {error}
+    assert batches == [2, 2]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), ValueError("one is spoilt")])
+def test_a_batch_that_fails_with_its_runs_is_told_and_each_made_by_itself(
+    error: Exception,
+    pictures: tuple[str, str],
+    batches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sweeps, "_part", lambda *given: (_ for _ in ()).throw(error))
+    assert len(sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)) == 2
+    said = f"a batch of 2 runs failed ({error}); each of them is made by itself"
+    assert said in capsys.readouterr().err
+    assert batches == [2, 1, 1]
+
+
+def test_a_batch_that_was_begun_stays_as_it_was_under_other_memory(
+    pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles: list[Any] = []
+    real = sweeps.coarse_to_fine
+    monkeypatch.setattr(sweeps, "coarse_to_fine", lambda *given, **own: tiles.append(own["tile"]) or real(*given, **own))
+    with monkeypatch.context() as patch:
+        patch.setattr(preflight, "tile_for", lambda *given: 48)
+        patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            sweep(*pictures, grid(seed=range(4)), folder="runs", **COMMON)
+    monkeypatch.setattr(sweeps, "BATCH", 1)
+    found = sweep(*pictures, grid(seed=range(4)), folder="runs", **COMMON)
+    assert (batches, tiles) == ([4, 4], [48, 48])
+    assert {result.card["tile"] for result in found} == {48}
+
+
 def test_a_damaged_run_is_made_again(pictures: tuple[str, str], tmp_path: Path, batches: list[int]) -> None:
     whole = sweep(*pictures, grid(seed=[1, 2, 3]), folder="runs", batch=1, **COMMON)
     paths = sorted((tmp_path / "runs").glob("*.png"))
@@ -457,6 +576,22 @@ def test_a_sweep_killed_between_any_two_files_goes_on(
     run("runs")
     run("whole")
     assert kept(tmp_path / "runs") == kept(tmp_path / "whole")
+
+
+def test_a_run_with_tensors_and_a_begun_batch_goes_on(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    content = load(pictures[0])
+    settings = [{"content": content, "seed": seed} for seed in range(3)]
+    whole = sweep(*pictures, settings, **COMMON)
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
+        patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+        with pytest.raises(Killed):
+            sweep(*pictures, settings, folder="runs", **COMMON)
+    assert list(Path("runs").glob("*.batch.json"))
+    found = sweep(*pictures, settings, folder="runs", **COMMON)
+    assert all(same(one, two) for one, two in zip(whole, found, strict=True))
+    assert whole[0] != found[0]
+    assert len({*whole, *found}) == 6
 
 
 @pytest.mark.parametrize("batch", [1, 3])

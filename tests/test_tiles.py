@@ -85,3 +85,17 @@ def test_a_part_and_its_derivative_lie_in_memory_as_the_whole(net: FeatureExtrac
     assert torch.equal(values.grad, wanted)
     (derivative,) = torch.autograd.grad(first.own(2, values).sum(), values)
     assert derivative.is_contiguous(memory_format=layout)
+
+
+def test_the_names_of_terms_are_free(net: FeatureExtractor) -> None:
+    x = torch.rand((1, 3, 130, 96)).double().requires_grad_()
+    plain = terms_of(net, (130, 96), False)
+    terms: Terms = {"a": plain["content"], "a/b": plain["style"], "": plain["tv"], "a/relu4_2": plain["content"]}
+    wanted = evaluate(net, x, terms)
+    (slope,) = torch.autograd.grad(total(wanted, terms).sum(), x)
+    found = tiles.backward(net, x, terms, torch.ones(1).double(), 48)
+    assert {name: loss.item() for name, loss in found.items()} == pytest.approx(
+        {name: loss.item() for name, loss in wanted.items()}, rel=1e-12
+    )
+    assert x.grad is not None
+    assert (x.grad - slope).abs().max() < 1e-12 * slope.abs().max()

@@ -4,11 +4,14 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from nstutils import backbone, images, weights
+from nstutils import backbone, images, measures, weights
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 
 TOOLS = Path(__file__).parent.parent / "tools"
 
@@ -95,10 +98,50 @@ def test_all_pictures_are_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judge = tool("judge_backbone")
-    judge.PHOTOGRAPHS, judge.STYLES = ("chelsea",), ("swirls",)
-    shipped = images.data_folder() / "weights" / "classroom.safetensors"
-    judge.main([str(shipped), "--size", "64", "--steps", "2", "--judge", str(shipped), "--sheets", str(tmp_path)])
+    judge.PHOTOGRAPHS, judge.STYLES, judge.TEXTURES, judge.LADDER = ("chelsea",) * 4, ("swirls",) * 6, ("swirls",), ("relu1_1",)
+    judge.main(["classroom", "--teacher", "random-vgg19", "--size", "64", "--steps", "2", "--sheets", str(tmp_path)])
     numbers = json.loads((tmp_path / "classroom.json").read_text())
-    assert {"rebuilt from relu5_1 (dB)", "texture: style distance", "from noise: style distance", "accuracy"} <= numbers.keys()
-    assert "| from content: edge correlation with content |" in capsys.readouterr().out
-    assert len(list(tmp_path.glob("*.png"))) == 3
+    wanted = {"rebuilt from relu1_1, dB", "texture: grain / style's", "from noise: teacher's sum / its own picture's, worst"}
+    assert wanted <= numbers.keys()
+    assert "| from content: edge correlation with content, median |" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.jpg"))) == 6
+
+
+def test_a_copy_keeps_its_teachers_filters_and_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tool("copy_backbone")
+    monkeypatch.setattr(copy, "FIT", (8, 64))
+    monkeypatch.setattr(copy, "EVERY", 1)
+    torch.manual_seed(0)
+    teacher = FeatureExtractor(vgg((8, 8, 16, 16, 16), VGG_CONVS["vgg16"]), name="vgg16")
+    weights.save(teacher, tmp_path / "teacher.safetensors")
+    for name in ("chelsea", "coffee", "rocket"):
+        images.save(images.load(name, 120), tmp_path / "photographs" / f"{name}.png")
+    common = [str(tmp_path / "photographs"), "--teacher", str(tmp_path / "teacher.safetensors"), "--widths", "4,4,8,8,16"]
+    common += ["--steps", "4", "--batch", "3", "--size", "48"]
+    copy.main([*common, "-o", str(tmp_path / "one.safetensors")])
+    step = copy.Training.step
+
+    def stopped(self: Any, number: int, *rest: Any) -> float:
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(self, number, *rest)
+
+    monkeypatch.setattr(copy.Training, "step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        copy.main([*common, "-o", str(tmp_path / "two.safetensors")])
+    monkeypatch.setattr(copy.Training, "step", step)
+    copy.main([*common, "-o", str(tmp_path / "two.safetensors")])
+    files = [load_file(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
+
+    header = weights.header_of(tmp_path / "one.safetensors")
+    kept, scales = json.loads(header["kept"]), json.loads(header["scales"])
+    net = weights.backbone("classroom", weights=tmp_path / "one.safetensors")
+    p = images.load("chelsea", 64)
+    own = net(p, ["relu1_1", "relu5_1"])
+    theirs = teacher(p, ["relu1_1", "relu5_1"])
+    for layer in own:  # relu1_1 is the teacher's up to the scale, relu5_1 by least squares and four steps
+        wanted = theirs[layer][:, kept[f"conv{layer[4:]}"]] / scales[f"conv{layer[4:]}"]
+        assert measures.correlation(own[layer], wanted) > (0.999 if layer == "relu1_1" else 0.5)

@@ -281,3 +281,32 @@ def test_stop_is_heard_by_a_kernel_while_its_cell_runs() -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_a_cell_run_again_stops_the_run_of_its_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, start, _, told, *_ = live_parts(monkeypatch, steps=100_000)
+    start.click()
+    until(told, "step")
+    _, _, again, halt, line, *_ = live_parts(monkeypatch, steps=100_000)
+    assert ", stopped (" in until(told, "(", "ended early")
+    again.click()
+    until(line, "step")
+    assert len(widgets.UNDER_WAY) == 1
+    halt.click()
+    until(line, "(")
+    end = time.monotonic() + 10
+    while widgets.UNDER_WAY and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not widgets.UNDER_WAY
+
+
+@pytest.mark.parametrize("error", [RuntimeError("<b>"), TypeError("<b>"), ZeroDivisionError("<b>")])
+def test_any_error_of_a_slider_is_told(error: Exception) -> None:
+    def drawn(depth: int) -> Figure:
+        if depth > 1:
+            raise error
+        return draw(depth, "a")
+
+    depth, told, _ = widgets.sliders(drawn, {"depth": [1, 2]}).children
+    depth.value = 2
+    assert told.value == "This choice cannot be drawn: &lt;b&gt;"

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nstutils import images, weights
-from nstutils.backbones import VGG_CONVS, FeatureExtractor, converted, vgg
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, balance, converted, scaled, vgg
 from nstutils.devices import choose
 from nstutils.fast_training import Photographs
 from nstutils.losses import gram
@@ -45,6 +45,10 @@ AIMS = {
 UNUSED = ("5_2", "5_3")  # no loss of the course asks for them: they count a tenth
 STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_1": 0.5}  # of the transfers that are visited
 CONTENT = "relu4_2"
+STD = (0.25,) * 3  # the copy's own, whatever the teacher's: weights of all layers are then of one size, as Adam wants them
+ARTWORKS = ("swirls", "mosaic", "impasto", "wave", "glass", "cutpaper")  # whose Gram matrices the layers are balanced by
+FIT = (112, 160)  # crops that the fit sees, and their side
+EVERY = 250  # steps from one checkpoint to the next
 HELD = 97  # every so manieth photograph is held out
 VISITED, VISIT = 2, 48  # crops a step that are in the middle of a transfer, and the steps such a transfer takes
 
@@ -109,7 +113,7 @@ def _tensor(pixels: np.ndarray) -> Tensor:
 def fit(teacher: FeatureExtractor, widths: Sequence[int], crops: Tensor) -> tuple[nn.Sequential, dict[str, Kept]]:
     """The copy by least squares, and what it keeps of every layer."""
     copy, kept = vgg(widths, CONVS), {}
-    own = theirs = teacher.prepared(crops)
+    own, theirs = prepared(crops, teacher), teacher.prepared(crops)
     convs = dict(teacher.net.named_children())
     generator = torch.Generator().manual_seed(0)
     for name in PLAN:
@@ -126,6 +130,12 @@ def fit(teacher: FeatureExtractor, widths: Sequence[int], crops: Tensor) -> tupl
         wrong = unexplained(own, theirs[:, filters] / scale)
         print(f"fit {name}: {len(filters)} of {theirs.shape[1]} filters, {left:.1%} left out, error {wrong:.1%}", flush=True)
     return copy, kept
+
+
+def prepared(crops: Tensor, teacher: FeatureExtractor) -> Tensor:
+    """The picture as the copy wants it."""
+    mean, std = (crops.new_tensor(v).view(1, 3, 1, 1) for v in (teacher.mean, STD))
+    return ((crops - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def chosen(activations: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, float]:
@@ -219,11 +229,11 @@ class Copy:
 
     def __init__(self, net: nn.Sequential, teacher: FeatureExtractor, dtype: torch.dtype):
         self.net, self.dtype = net.to(memory_format=torch.channels_last), dtype
-        self.prepared = teacher.prepared
+        self.teacher = teacher
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        x = self.prepared(x)
+        x = prepared(x, self.teacher)
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
             for name, module in self.net.named_children():
                 if len(found) == len(layers):
@@ -284,7 +294,7 @@ class Training:
         state = {"net": self.copy.net.state_dict(), "adam": self.adam.state_dict(), "visited": self.visited.state()}
         kept = {name: (value.filters, value.scale) for name, value in self.kept.items()}
         with images.atomic(path) as part:
-            torch.save(state | {"kept": kept, "step": self.begun, "seconds": self.seconds}, part)
+            torch.save(state | {"teacher": self.exact.sha256, "kept": kept, "step": self.begun, "seconds": self.seconds}, part)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -295,14 +305,16 @@ class Training:
 
 
 def finished(training: Training, out: Path, header: Mapping[str, str], facts: Mapping[str, Any]) -> None:
-    """Write the copy in half precision, with the filters it keeps, their scales and the facts of its making."""
-    state = {key: value.half() for key, value in training.copy.net.state_dict().items()}
+    """Write the copy, balanced and in half precision, with the filters it keeps, what divides them, and how it was made."""
+    state = training.copy.net.state_dict()
     kept = {f"conv{name}": value.filters.tolist() for name, value in training.kept.items()}
-    scales = {f"conv{name}": value.scale for name, value in training.kept.items()}
     net = vgg([len(state[f"conv{block}_1.weight"]) for block in range(1, 6)], CONVS)
-    net.load_state_dict({key: value.float() for key, value in state.items()})
+    net.load_state_dict(state)
     exact = training.exact
-    copy = FeatureExtractor(net.half(), name="classroom", mean=exact.mean, std=exact.std)
+    plain = FeatureExtractor(net, name="classroom", mean=exact.mean, std=STD)
+    balances = balance(plain, [images.load(name, 384) for name in ARTWORKS])
+    copy = scaled(plain, balances).half()
+    scales = {f"conv{name}": value.scale * balances[f"conv{name}"] for name, value in training.kept.items()}
     told = facts | {"steps": training.begun, "seconds": round(training.seconds), "errors": training.errors()}
     written = {"kept": json.dumps(kept), "scales": json.dumps(scales), "facts": json.dumps(told)}
     weights.save(copy, out, **header, **written)
@@ -317,7 +329,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=112, help="pixels on the side of a crop")
-    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args(arguments)
@@ -329,12 +341,14 @@ def main(arguments: list[str] | None = None) -> None:
     begin = time.perf_counter()
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        if state["teacher"] != teacher.sha256:
+            parser.error(f"{checkpoint} is a copy of another teacher than {teacher.name}; give that teacher, or another OUT")
         kept = {name: Kept(*value) for name, value in state["kept"].items()}
         training = Training(teacher, vgg(widths, CONVS), kept, source, args.lr)
         training.load(state)
     else:
-        larger = Source(args.photographs, 160)
-        net, kept = fit(teacher, widths, larger.batch(112, np.random.default_rng(args.seed)))
+        larger = Source(args.photographs, FIT[1])
+        net, kept = fit(teacher, widths, larger.batch(FIT[0], np.random.default_rng(args.seed)))
         training = Training(teacher, net, kept, source, args.lr)
         training.seconds = time.perf_counter() - begin
         training.save(checkpoint)
@@ -344,7 +358,7 @@ def main(arguments: list[str] | None = None) -> None:
         training.begun += 1
         loss = training.step(training.begun, args.steps, args.batch, args.seed)
         training.seconds = before + time.perf_counter() - begin
-        if training.begun % 250 == 0 or training.begun == args.steps:
+        if training.begun % EVERY == 0 or training.begun == args.steps:
             told = " ".join(f"{layer[4:]} {value:.2%}" for layer, value in training.errors().items())
             print(f"{training.begun} {training.seconds:.0f} s loss {loss:.4f} held out: {told}", flush=True)
             training.save(checkpoint)

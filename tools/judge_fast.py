@@ -9,6 +9,7 @@ import argparse
 import time
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -23,10 +24,10 @@ PHOTOGRAPHS = ("town", "hills", "coast", "astronaut", "chelsea", "coffee", "rock
 
 
 def judged(
-    net: fast.TransformNet, photograph: str, style: str, size: int, steps: int, seconds: list[float]
+    net: fast.TransformNet, photograph: str, style: str, recipe: dict[str, Any], seconds: list[float]
 ) -> dict[str, float]:
     """Totals of one pass and of optimisation over the photograph's own, and the step at which the latter is lower."""
-    recipe = {"size": size, "steps": steps, "beta": 5e3, "tv": 0.05, "method": "lbfgs"}
+    size, steps = recipe["size"], recipe["steps"]
     problem = prepare(photograph, style, Options(**recipe))
     terms, content = problem.stages()[-1].terms, images.resize(problem.content, problem.scales[-1].size)
     begin = time.perf_counter()
@@ -65,9 +66,11 @@ def main() -> None:
     print(f"| style ({len(args.photographs)} pictures, {args.size} px) | network | optimisation, {args.steps} steps | ratio | "
           "passed at step |")  # fmt: skip
     print("| --- | --- | --- | --- | --- |")
+    recipe = {"size": args.size, "steps": args.steps, "beta": 5e3, "tv": 0.05, "method": "lbfgs"}
+    recipe["style_size"] = fast.style_size(args.model)
     everything, seconds = [], []
     for style in net.styles:
-        rows = [judged(net, p, style, args.size, args.steps, seconds) for p in tqdm(args.photographs, desc=style, leave=False)]
+        rows = [judged(net, p, style, recipe, seconds) for p in tqdm(args.photographs, desc=style, leave=False)]
         one, other = (mean(row[key] for row in rows) for key in ("network", "optimisation"))
         ratio = mean(row["network"] / row["optimisation"] for row in rows)
         print(f"| {style} | {one:.3f} | {other:.3f} | {ratio:.2f} | {median(row['passed'] for row in rows):.0f} |", flush=True)

@@ -137,12 +137,16 @@ def _lets_through(answer: Answer, given: Inputs) -> bool:
 
 def claim(words: str, holds: bool, *, recorded: bool = True, always: bool = False, where: Settings) -> None:
     """Say whether a claim of the documents holds in this run. With the preset and backbone that the lessons were written with
-    the verdict must be the recorded one; elsewhere (a larger preset, another network) it is a finding, and only told. What
-    must hold everywhere (`always`: an equation) is demanded everywhere."""
+    the verdict should be the recorded one; elsewhere (a larger preset, another network) it is a finding. What must hold
+    everywhere (`always`: an equation) should do so everywhere. Where it does not, that is told and the lesson goes on, since
+    another processor rounds otherwise; with NSTUTILS_STRICT=1, as the makers run it, it is an error."""
     verdict = "holds" if holds else "does not hold"
     print(f"{words}: {verdict} ({where.preset}, {where.backbone})")
     if holds != recorded and (always or (where.preset, where.backbone) == RECORDED):
-        raise CheckFailed(f"{words}: {verdict} here, but the lesson says it {'holds' if recorded else 'does not'}")
+        said = f"{words}: {verdict} here, but the lesson says it {'holds' if recorded else 'does not'}"
+        if where.strict:
+            raise CheckFailed(said)
+        print(f"{said}; your processor may round otherwise than the makers': believe what you see, and go on")
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
