@@ -574,12 +574,12 @@ def test_a_very_large_picture_is_made_smaller_before_it_takes_memory(mode: str, 
     assert images.load("x.png").shape == (1, 3, 300, 400)
 
 
-def test_a_picture_takes_little_more_memory_than_its_numbers() -> None:
-    Image.new("P", (4000, 4000)).save("x.gif")
-    code = "import resource; from nstutils import images; images.load({!r}{}); " \
+def test_a_small_file_of_many_pixels_takes_little_memory_where_a_small_size_is_asked_for() -> None:
+    Image.new("P", (4200, 4200)).save("x.gif")
+    code = "import resource; from nstutils import images; images.load({!r}, 64); " \
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"  # fmt: skip
     peaks = []
-    for name, size in (("mask_hills_sky", ", 16"), ("x.gif", ""), ("x.gif", ", 64")):
-        done = subprocess.run([sys.executable, "-c", code.format(name, size)], capture_output=True, text=True, check=True)
+    for name in ("mask_hills_sky", "x.gif"):
+        done = subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
-    assert peaks[1] - peaks[0] < 400  # 192 MB are the numbers, 112 what Pillow and numpy have of them
+    assert peaks[1] - peaks[0] < 250  # its numbers alone would be 212 MB, and were there twice
