@@ -34,6 +34,7 @@ PHOTOGRAPHS = {  # ship inside scikit-image
     "hubble": "hubble_deep_field.jpg",
     "camera": "camera.png",
 }
+MANY = 2**24  # pixels from which a picture is made smaller in 8 bits
 InMemory = Image.Image | np.ndarray  # pictures of other packages
 INSTEAD = {"tubingen": "town", "golden_gate": "coast"}  # a shipped picture to take for a fetched one; styles: 'swirls'
 
@@ -96,8 +97,18 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
         return image if size is None else resize(image, size)
     path = find(picture)
     with reading(path), Image.open(path) as file:
-        image = from_pil(_upright(file), behind)
+        image = from_pil(_reduced(_upright(file), size), behind)
     return image if size is None else resize(image, size)
+
+
+def _reduced(picture: Image.Image, size: int | None) -> Image.Image:
+    """A very large picture, brought near to four times the long side `size` while it takes a byte a number, not four."""
+    factor = max(picture.size) // (4 * size) if size and size > 0 and picture.width * picture.height > MANY else 1
+    if factor < 2 or picture.mode.startswith("I") or picture.mode == "F":
+        return picture
+    smaller = in_srgb(picture).convert("RGBA" if picture.has_transparency_data else "RGB").reduce(factor)
+    smaller.info.pop("icc_profile", None)  # what it told is done
+    return smaller
 
 
 def eight_bits(data: bytes, name: str) -> Image.Image:
@@ -159,7 +170,8 @@ def in_srgb(picture: Image.Image) -> Image.Image:
 
 def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
     """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]; what is transparent lies on the colour `behind`."""
-    return torch.from_numpy(_rgb(picture, behind)).permute(2, 0, 1)[None].contiguous()
+    pixels = torch.from_numpy(_rgb(picture, behind)).permute(2, 0, 1)[None].contiguous()
+    return pixels if pixels.is_floating_point() else pixels.float().div_(255)
 
 
 def _from_array(values: np.ndarray, behind: str) -> Tensor:
@@ -179,14 +191,14 @@ def _from_array(values: np.ndarray, behind: str) -> Tensor:
 
 
 def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
-    """Height x width x 3 in [0, 1], whatever the file's mode."""
+    """Height x width x 3, whatever the file's mode: deep grey in [0, 1], all else in 8 bits."""
     picture = in_srgb(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         return np.repeat(_grey(np.asarray(picture), picture.mode)[..., None], 3, axis=2)
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layered.size, behind), layered)
-    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+    return np.array(picture.convert("RGB"))
 
 
 def _grey(values: np.ndarray, mode: str) -> np.ndarray:

@@ -555,3 +555,31 @@ def test_a_large_picture_shows_how_far_it_is(capsys: pytest.CaptureFixture[str],
     monkeypatch.setattr(fast, "tqdm", lambda **how: tqdm(**how | {"delay": 0}))
     apply_file(net(), picture("a.png", (200, 400)), "out.png", progress=True)
     assert re.search(r"painting: 100%.* 11/11 ", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA"])
+def test_a_very_large_picture_is_made_smaller_before_it_takes_memory(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    smooth = images.to_pil(images.resize(images.noise((6, 8)), (300, 400)))
+    smooth.convert(mode).save("x.png")
+    expected, seen, real = images.load("x.png", 10), [], images.from_pil
+
+    def spied(picture: Image.Image, behind: str = "white") -> torch.Tensor:
+        seen.append(picture.size)
+        return real(picture, behind)
+
+    monkeypatch.setattr(images, "from_pil", spied)
+    monkeypatch.setattr(images, "MANY", 1000)
+    assert (images.load("x.png", 10) - expected).abs().max() < 0.02
+    assert seen == [(40, 30)]
+    assert images.load("x.png").shape == (1, 3, 300, 400)
+
+
+def test_a_small_file_of_many_pixels_takes_little_memory_where_a_small_size_is_asked_for() -> None:
+    Image.new("P", (4200, 4200)).save("x.gif")
+    code = "import resource; from nstutils import images; images.load({!r}, 64); " \
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"  # fmt: skip
+    peaks = []
+    for name in ("mask_hills_sky", "x.gif"):
+        done = subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout))
+    assert peaks[1] - peaks[0] < 250  # its numbers alone would be 212 MB, and were there twice
