@@ -393,6 +393,7 @@ def _targets(
     content_layers, style_layers = o.content_layers or (), o.style_layers or ()
     size, tile, parts = scale.size, scale.tile, range(len(styles))
     p = images.resize(content, size)
+    net.check((*content_layers, *style_layers), p)
     fitted = [images.resize(a, shape) for a, shape in zip(styles, scale.styles, strict=True)]
     wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
     if masks[0]:
