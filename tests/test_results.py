@@ -321,6 +321,12 @@ def test_tensors_that_share_memory_or_are_not_contiguous_are_saved(tmp_path: Pat
         assert torch.equal(again[name], wanted)
 
 
+def test_tensors_of_a_state_lie_where_new_ones_do_so_that_sums_over_them_are_rounded_alike(tmp_path: Path) -> None:
+    save_state({"pairs": [torch.rand(count) for count in (3, 4608, 7, 64)], "one": torch.tensor(1.0)}, tmp_path / "s")
+    again = load_state(tmp_path / "s")
+    assert [tensor.data_ptr() % 64 for tensor in [*again["pairs"], again["one"]]] == [0] * 5
+
+
 def test_nan_in_a_tensor_of_a_state_is_kept(tmp_path: Path) -> None:
     save_state({"t": torch.tensor([math.nan, math.inf])}, tmp_path / "s")
     assert torch.equal(load_state(tmp_path / "s")["t"].nan_to_num(5, 6), torch.tensor([5.0, 6.0]))
