@@ -27,7 +27,7 @@ from nstutils.updates import METHODS, State, enlarged
 
 RESCUES = 5  # restarts from the best picture before giving up
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
-WALL = 0.5  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
+WALL = 2.0  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
 
 Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the step's number that gives them
 
