@@ -192,6 +192,7 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             skeleton = json.loads((file.metadata() or {})["state"])
+            # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
