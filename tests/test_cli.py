@@ -350,7 +350,7 @@ def test_no_room_is_told_in_one_sentence(
         raise error
 
     if isinstance(error, OSError):
-        monkeypatch.setattr("tempfile.mkstemp", fail)
+        monkeypatch.setattr("os.replace", fail)
     else:
         monkeypatch.setattr(sys.modules["nstutils.stylise"], "prepare", fail)
     before = snapshot(desk)
