@@ -27,7 +27,7 @@ from nstutils.updates import METHODS, State, enlarged
 
 RESCUES = 5  # restarts from the best picture before giving up
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
-WALL = 0.5  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
+WALL = 2.0  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
 
 Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the step's number that gives them
 
@@ -234,11 +234,12 @@ def _snapshot(s: _State, copied: bool = True) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One scale of a run: its picture size (height, width), its steps and its terms."""
+    """One scale of a run: its picture size (height, width), its steps, its terms, and the network where it has its own."""
 
     size: tuple[int, int]
     steps: int
     terms: Schedule
+    net: FeatureExtractor | None = None
 
 
 def optimise(
@@ -322,7 +323,7 @@ def _walk(
         if state is None:
             x = images.resize(x, stage.size)
         step = None
-        for step in descend(net, x, stage.terms, steps=stage.steps, warm=warm, resume=state, **options):
+        for step in descend(stage.net or net, x, stage.terms, steps=stage.steps, warm=warm, resume=state, **options):
             yield number, step
         if number + 1 < len(stages):
             end = step.state(copied=False) if step else dict(state or {})
@@ -330,15 +331,17 @@ def _walk(
 
 
 def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any]:
-    """One line of the history."""
+    """One line of the history; it names the network where that is not the run's."""
     plain = _plain(step.losses | {"total": step.total})
     note = {"note": step.note} if step.note else {}
-    return {"step": number, "size": max(stage.size), **plain, "seconds": seconds, **note}
+    own = {"backbone": stage.net.name} if stage.net else {}
+    return {"step": number, "size": max(stage.size), **plain, "seconds": seconds, **own, **note}
 
 
 def _show(bar: tqdm, step: Step, stage: Stage) -> None:
     if not bar.disable:
-        bar.set_postfix(loss=f"{float(step.total.mean()):.4g}", size=max(stage.size), refresh=False)
+        own = {"backbone": stage.net.name} if stage.net else {}
+        bar.set_postfix({"loss": f"{float(step.total.mean()):.4g}", "size": max(stage.size)} | own, refresh=False)
     bar.update()
     if step.note and not bar.disable:
         bar.write(step.note)

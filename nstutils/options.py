@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from nstutils.settings import BACKBONES, PRESETS
+from nstutils.settings import BACKBONES, COPIES, PRESETS
 
 if TYPE_CHECKING:
     from nstutils.guidance import Mask
@@ -77,6 +77,11 @@ class Options:
         choices=GUIDE_MODES,
     )
     tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
+    draft: bool = option(
+        False,
+        "let the network's narrow copy take most of the steps, coarse to fine, and the network itself the last 15 in 100, at "
+        f"full size ({', '.join(f'{copy} for {name}' for name, copy in COPIES.items())})",
+    )
     keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))
 
     def __post_init__(self) -> None:
@@ -90,6 +95,8 @@ class Options:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at most {LARGEST}; give a smaller one")
         if self.tile is not None and not 64 <= self.tile <= LARGEST:
             raise ValueError(f"tile is {self.tile}, but must be from 64 to {LARGEST} pixels; leave it out to have it chosen")
+        if self.draft and self.steps == 1:
+            raise ValueError("steps is 1, but a draft needs at least 2, one for each network; give more, or leave draft out")
         for name in ("alpha", "beta", "tv"):
             _positive(name, getattr(self, name))
         if not (math.isfinite(self.style_scale) and 0 < self.style_scale <= LARGEST):

@@ -36,11 +36,16 @@ def show(
 
 
 def losses(history: Mapping[str, Any], names: Sequence[str] = ("content", "style", "total"), width: float = 9) -> Figure:
-    """The losses of a run over its steps, one panel a loss, with the scales marked."""
+    """The losses of a run over its steps, one panel a loss, with the scales marked; a curve for each network that it had."""
     figure = Figure(figsize=(width, 2.4), layout="constrained")
-    steps = history["steps"]
+    steps, curves = history["steps"], by_network(history)
     for number, (axes, name) in enumerate(zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True)):
-        axes.plot([row["step"] for row in steps], [row[name] for row in steps], COLOURS[number], linestyle=DASHES[number])
+        for backbone, rows in curves.items():
+            place = (number if backbone == history.get("backbone", "") else number + 3) % 6  # a draft's has another colour
+            style = {"color": COLOURS[place], "linestyle": DASHES[place], "label": backbone}
+            axes.plot([row["step"] for row in rows], [row[name] for row in rows], **style)
+        if len(curves) > 1:
+            axes.legend(fontsize=8)
         axes.set(title=name, xlabel="step", yscale="log")
         for before, after in zip(steps, steps[1:], strict=False):
             if before["size"] != after["size"]:
@@ -48,12 +53,21 @@ def losses(history: Mapping[str, Any], names: Sequence[str] = ("content", "style
     return figure
 
 
+def by_network(history: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The steps of a history by the network that they were made with: losses of two networks have different units."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in history["steps"]:
+        found.setdefault(row.get("backbone", history.get("backbone", "")), []).append(row)
+    return found
+
+
 def compare(
     histories: Mapping[str, Mapping[str, Any]], name: str = "total", against: str = "seconds", width: float = 6
 ) -> Figure:
     """One loss of several runs, by their labels, over the seconds or the steps.
 
-    Losses of different networks have different units: runs of different backbones are refused unless every label names its own.
+    Losses of different networks have different units: runs of different backbones are refused unless every label names its own,
+    and of a run with a draft the steps after it are drawn.
     """
     used = {label: (history.get("backbone"), history.get("weights_sha256")) for label, history in histories.items()}
     silent = [label for label, (backbone, _) in used.items() if backbone and backbone not in label]
@@ -66,7 +80,7 @@ def compare(
     figure = Figure(figsize=(width, 3), layout="constrained")
     axes = figure.subplots()
     for number, (label, history) in enumerate(histories.items()):
-        rows, dashes = history["steps"], DASHES[number % len(DASHES)]
+        rows, dashes = [row for row in history["steps"] if "backbone" not in row], DASHES[number % len(DASHES)]
         colour = COLOURS[number % len(COLOURS)]
         axes.plot([row[against] for row in rows], [row[name] for row in rows], color=colour, linestyle=dashes, label=label)
     axes.set(xlabel=against, ylabel=name, yscale="log")

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,10 +18,11 @@ from nstutils.devices import choose
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.optimise import Schedule, Stage
 from nstutils.options import INITS, Options, layer_schedule, scale_sizes, weights_for
-from nstutils.settings import PRESETS, settings
+from nstutils.settings import COPIES, PRESETS, settings
 from nstutils.weights import backbone
 
 COARSEST = 64  # scales are halved while the long side stays at least this
+POLISH = 0.15  # of the steps
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
 Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
@@ -75,9 +77,12 @@ class Problem:
     settings: dict[str, Any]  # all that decides how the picture looks
     tile: int | None  # pixels on the side of a tile, None where the whole picture fits into memory
     regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
+    draft: "Problem | None" = None  # the network's copy, made ready for the steps that come first
 
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
+        if self.draft:
+            return self.draft.start()
         o, size, full = self.options, self.scales[0].size, self.scales[-1].size
         if o.init == "noise":
             return images.noise(size, o.seed).to(self.content)
@@ -88,11 +93,12 @@ class Problem:
         return images.cover(picture, size)
 
     def stages(self) -> list[Stage]:
-        """One stage a scale, with equal shares of the steps (the first take the rest)."""
-        stages: list[Stage] = []
+        """The draft's stages, then one a scale, with equal shares of the steps that are left (the first take the rest)."""
+        stages = [dataclasses.replace(stage, net=self.draft.net) for stage in self.draft.stages()] if self.draft else []
+        left = (self.options.steps or 1) - sum(stage.steps for stage in stages)
         for number, targets in enumerate(self.scales):
-            steps, before = share(self.options.steps or 1, len(self.scales), number), sum(s.steps for s in stages)
-            stages.append(Stage(targets.size, steps, self.schedule(targets, before)))
+            before = sum(stage.steps for stage in stages)
+            stages.append(Stage(targets.size, share(left, len(self.scales), number), self.schedule(targets, before)))
         return stages
 
     def schedule(self, targets: Targets, before: int) -> Schedule:
@@ -126,6 +132,12 @@ class Accepted:
     exact: FeatureExtractor
     dtype: torch.dtype
     settings: dict[str, Any]
+    draft: "Accepted | None" = None  # what the network's copy is to do before
+
+    @cached_property
+    def net(self) -> FeatureExtractor:
+        """The network in the number type of the steps."""
+        return converted(self.exact, self.dtype)
 
     def sizes(self) -> tuple[list[Size], list[Size]]:
         """(height, width) of every scale, coarse to fine, and of the styles at the first."""
@@ -152,6 +164,9 @@ def accept(
         raise ValueError("no style was given; give at least one style picture")
     device, dtype = choose(options.device, options.dtype)
     options = with_presets(options)
+    if options.draft and options.backbone not in COPIES:
+        has = f"take {' or '.join(COPIES)}, which has one"
+        raise ValueError(f"{options.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
     exact = network(options.backbone or "", pool=options.pool, weights=options.weights).to(device)
     options = with_layers(options, exact, len(given))
     what = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("weights", "device", "dtype")}
@@ -161,7 +176,20 @@ def accept(
     for key in ("content_guide", "style_guide"):
         what[key] = [identity(path) for path in what[key] or ()]
     what["style_scale"] = None if options.style_size else options.style_scale
-    return Accepted(content, given, options, exact, dtype, what | {"weights_sha256": exact.sha256})
+    what |= {"weights_sha256": exact.sha256}
+    if not options.draft:
+        return Accepted(content, given, options, exact, dtype, what)
+    copy = network(COPIES[exact.name], pool=options.pool).to(device)
+    what |= {"draft_sha256": copy.sha256}
+    draft = Accepted(content, given, drafting(options, copy, len(given)), copy, dtype, what)
+    return Accepted(content, given, options, exact, dtype, what, draft)
+
+
+def drafting(options: Options, copy: FeatureExtractor, count: int) -> Options:
+    """The options of the copy's part of a run: all steps but those that the network polishes with, at all scales."""
+    steps = options.steps or 1
+    own: dict[str, Any] = {"backbone": copy.name, "draft": False, "weights": None}
+    return with_layers(dataclasses.replace(options, steps=steps - max(1, round(POLISH * steps)), **own), copy, count)
 
 
 @dataclass(frozen=True)
@@ -187,7 +215,17 @@ class Ahead:
     looked_at: list[tuple[Size, int | None]]  # size and tile of every pass that the targets take
 
 
-Announce = Callable[[Ahead], None]
+Announce = Callable[[Sequence[Ahead]], None]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run looks at: the photograph as it came and as the losses see it, the artworks, and the masks."""
+
+    photograph: Tensor
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    masks: Masks
 
 
 def prepare(
@@ -199,54 +237,62 @@ def prepare(
 ) -> Problem:
     """Load and check everything that the options name, and compute the targets of every scale.
 
-    `announce` is told what is ahead before that: the targets of a very large picture take minutes. `made` is the card of a
-    run that is to go on: it keeps its tile, whatever memory is free now.
+    `announce` is told what is ahead before that, of the draft and of the run: the targets of a very large picture take
+    minutes. `made` is the card of a run that is to go on: it keeps its tile, whatever memory is free now.
     """
     run = accept(content, style, options)
-    options, exact = run.options, run.exact
-    device, net = exact.weight.device, converted(exact, run.dtype)
-    photograph, styles = read(content, "content").to(device), tuple(a.to(device) for a in run.artworks())
+    given = _given(run)
+    scales = _scales(run, given, made or {})
+    parts = [(run.draft, _scales(run.draft, given, {"tile": scales[-1].tile}))] if run.draft else []
+    parts.append((run, scales))
+    if announce:
+        announce([_ahead(*part) for part in parts])
+    *draft, whole = (_problem(one, given, own) for one, own in parts)
+    return dataclasses.replace(whole, draft=draft[0]) if draft else whole
+
+
+def _given(run: Accepted) -> Given:
+    """The pictures and masks of a run, on its device and in its colours."""
+    options, device = run.options, run.exact.weight.device
+    photograph, styles = read(run.content, "content").to(device), tuple(a.to(device) for a in run.artworks())
     masks = _masks(options, photograph, styles)
     picture = photograph
     if options.keep_colour == "match":
         styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
     elif options.keep_colour == "luminance":
         picture, styles = images.in_grey(photograph, styles)
-    scales = _scales(options, net, exact, picture, styles, masks, made)
-    if announce:
-        announce(_ahead(options, net, exact, scales))
-    targets = tuple(_targets(exact, options, picture, styles, masks, scale) for scale in scales)
-    regions = _regions(masks, {scale.size: scale.mode for scale in scales})
-    return Problem(options, net, exact, photograph, picture, styles, targets, run.settings, scales[-1].tile, regions)
+    return Given(photograph, picture, styles, masks)
 
 
-def _scales(
-    o: Options,
-    net: FeatureExtractor,
-    exact: FeatureExtractor,
-    content: Tensor,
-    styles: Sequence[Tensor],
-    masks: Masks,
-    made: Mapping[str, Any] | None,
-) -> list[Scale]:
+def _problem(run: Accepted, given: Given, scales: Sequence[Scale]) -> Problem:
+    """The targets of all scales, and what else a run needs."""
+    targets = tuple(_targets(run.exact, run.options, given.content, given.styles, given.masks, scale) for scale in scales)
+    regions = _regions(given.masks, {scale.size: scale.mode for scale in scales})
+    pictures, tile = (given.photograph, given.content, given.styles), scales[-1].tile
+    return Problem(run.options, run.net, run.exact, *pictures, targets, run.settings, tile, regions)
+
+
+def _scales(run: Accepted, given: Given, made: Mapping[str, Any]) -> list[Scale]:
     """The scales of a run, coarse to fine; `made` is the card of one that goes on with its tile."""
-    wanted = sizes(o, exact, content)
-    fitted = [tuple(style_sizes(o, exact, styles, max(size))) for size in wanted]
+    o, exact, masks = run.options, run.exact, given.masks
+    wanted = sizes(o, exact, given.content)
+    fitted = [tuple(style_sizes(o, exact, given.styles, max(size))) for size in wanted]
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    chosen = o.tile or preflight.tile_for(net, layers, wanted[-1], o.method)
-    tile = (made or {}).get("tile", chosen)
+    chosen = o.tile or preflight.tile_for(run.net, layers, wanted[-1], o.method)
+    tile = made.get("tile", chosen)
     each = tuple(o.tile or preflight.tile_for(exact, o.style_layers or (), size, None, "style_size") for size in fitted[-1])
     modes = [_mode(o, exact, masks, size, own, size == wanted[-1]) for size, own in zip(wanted, fitted, strict=True)]
     return [Scale(size, own, tile, each, mode) for size, own, mode in zip(wanted, fitted, modes, strict=True)]
 
 
-def _ahead(o: Options, net: FeatureExtractor, exact: FeatureExtractor, scales: Sequence[Scale]) -> Ahead:
+def _ahead(run: Accepted, scales: Sequence[Scale]) -> Ahead:
     """Steps and passes of the scales: the photograph is looked at twice, an artwork in its frame and at its own size."""
-    stages, passes = [], []
+    o, stages, passes = run.options, [], []
+    steps = (o.steps or 1) - ((run.draft.options.steps or 0) if run.draft else 0)
     for number, scale in enumerate(scales):
-        stages.append(Stage(scale.size, share(o.steps or 1, len(scales), number), {}))
+        stages.append(Stage(scale.size, share(steps, len(scales), number), {}))
         passes += [(scale.size, scale.tile)] * (2 + len(scale.styles)) + list(zip(scale.styles, scale.tiles, strict=True))
-    return Ahead(net, exact, (*(o.content_layers or ()), *(o.style_layers or ())), stages, scales[-1].tile, passes)
+    return Ahead(run.net, run.exact, (*(o.content_layers or ()), *(o.style_layers or ())), stages, scales[-1].tile, passes)
 
 
 def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
@@ -279,10 +325,12 @@ def with_layers(options: Options, net: FeatureExtractor, count: int) -> Options:
 
 
 def sizes(options: Options, net: FeatureExtractor, content: Tensor) -> list[Size]:
-    """(height, width) of every scale, coarse to fine; never more scales than steps."""
+    """(height, width) of every scale, coarse to fine; never more scales than steps, and the full size alone after a draft."""
     layers = (*(options.content_layers or ()), *(options.style_layers or ()))
     size, steps = options.size or 1, options.steps or 1
     long = scale_sizes(options.scales, size) or [size]
+    if options.draft:
+        return [images.fitted(content, size)]
     while options.scales == "auto" and long[0] // 2 >= COARSEST:
         if min(images.fitted(content, long[0] // 2)) < net.smallest(layers):
             break
@@ -395,6 +443,7 @@ def _targets(
     content_layers, style_layers = o.content_layers or (), o.style_layers or ()
     size, tile, parts = scale.size, scale.tile, range(len(styles))
     p = images.resize(content, size)
+    net.check((*content_layers, *style_layers), p)
     fitted = [images.resize(a, shape) for a, shape in zip(styles, scale.styles, strict=True)]
     wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
     if masks[0]:

@@ -207,11 +207,12 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote."""
+    """Read what `save_state` wrote, into memory aligned as torch's own: elsewhere a sum may be rounded another way."""
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
         if _checksum(header["state"], tensors) != header["checksum"]:
             raise ValueError("its checksum is another")
         skeleton = json.loads(header["state"])

@@ -137,14 +137,20 @@ def _card(target: Path) -> dict[str, Any]:
     return {}
 
 
-def _announce(method: str, run: Ahead) -> None:
+def _work(part: Ahead) -> float:
+    """Floating-point operations of the steps and of the passes that the targets take."""
+    once = [Stage(size, 1, {}) for size, _ in part.looked_at]
+    return preflight.work(part.net, part.layers, [*part.stages, *once])
+
+
+def _announce(method: str, parts: Sequence[Ahead]) -> None:
     """Say before a long run how long it and its targets will take, and how much memory."""
-    once = [Stage(size, 1, {}) for size, _ in run.looked_at]
-    if run.tile or preflight.work(run.net, run.layers, [*run.stages, *once]) > LONG:
-        told = preflight.estimate(run.net, run.layers, run.stages, method, run.tile)
-        before = [preflight.memory(run.exact, run.layers, size, None, tile) for size, tile in run.looked_at]
-        told = dataclasses.replace(told, memory=max(told.memory, *before))
-        first = preflight.span(preflight.passing(run.exact, run.layers, run.looked_at))
+    if parts[-1].tile or sum(map(_work, parts)) > LONG:
+        each = [preflight.estimate(part.net, part.layers, part.stages, method, part.tile) for part in parts]
+        before = [preflight.memory(p.exact, p.layers, size, None, tile) for p in parts for size, tile in p.looked_at]
+        memory = max(*before, *(one.memory for one in each))
+        told = preflight.Estimate(sum(one.seconds for one in each), memory, parts[-1].tile)
+        first = preflight.span(sum(preflight.passing(part.exact, part.layers, part.looked_at) for part in parts))
         tqdm.write(f"this run will take {told}, once its targets are computed, which takes {first}", file=sys.stderr)
 
 
@@ -157,18 +163,29 @@ def _tell_masks(problem: Problem) -> None:
 
 def run_card(problem: Problem) -> dict[str, Any]:
     """All that is needed to make the picture again."""
-    net = problem.exact
-    return {
-        "settings": problem.settings,
-        "seed": problem.options.seed,
-        "backbone": net.name,
-        "weights_sha256": net.sha256,
-        "kappa": problem.scales[-1].kappa,
-        "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
-        "versions": results.versions(),
-        "threads": torch.get_num_threads(),
-        "tile": problem.tile,
-    } | ({"regions": problem.regions} if problem.regions else {})
+    net, draft = problem.exact, problem.draft
+    return (
+        {
+            "settings": problem.settings,
+            "seed": problem.options.seed,
+            "backbone": net.name,
+            "weights_sha256": net.sha256,
+            "kappa": problem.scales[-1].kappa,
+            "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
+            "versions": results.versions(),
+            "threads": torch.get_num_threads(),
+            "tile": problem.tile,
+        }
+        | ({"regions": problem.regions} if problem.regions else {})
+        | ({"draft": _told_draft(draft)} if draft else {})
+    )
+
+
+def _told_draft(draft: Problem) -> dict[str, Any]:
+    """What the card tells of the draft: its network, its units, its steps."""
+    kappa = {str(max(targets.size)): targets.kappa for targets in draft.scales}
+    net = {"backbone": draft.exact.name, "weights_sha256": draft.exact.sha256}
+    return net | {"kappa_by_size": kappa, "steps": draft.options.steps}
 
 
 def head(problem: Problem, setup: float) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images, preflight, results
-from nstutils.backbones import converted
 from nstutils.losses import joined
 from nstutils.optimise import Stage, Step, coarse_to_fine
 from nstutils.options import Options
@@ -150,9 +149,9 @@ def _accepted(given: Mapping[str, Any], network: Any) -> Run | Exception:
 def _alike(run: Accepted) -> tuple[str, int, tuple[Size, ...]]:
     """What runs of one batch have in common, the bytes that one more picture takes, the sizes of the styles at first."""
     o, (wanted, styles) = run.options, run.sizes()
-    net, layers = converted(run.exact, run.dtype), (*(o.content_layers or ()), *(o.style_layers or ()))
+    net, layers = run.net, (*(o.content_layers or ()), *(o.style_layers or ()))
     one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
-    apart = o.method == "lbfgs" or o.tile or isinstance(o.layer_weights, Mapping)
+    apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
     common: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
     common |= {"regions": len(run.styles) if o.content_guide else 0}
     if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers

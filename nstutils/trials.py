@@ -40,6 +40,9 @@ LATE = EARLY[::-1]
 ONE: dict[str, Any] = {"alpha": 1.0, "beta": 1e3}  # α/β = 10⁻³
 FINE: dict[str, Any] = PAPERS  # Adam, coarse to fine: good pictures in few steps, but the start is soon forgotten
 ONCE: dict[str, Any] = PAPERS | {"scales": "1"}  # Adam at full size alone, as B and C
+SLOW: dict[str, Any] = PAPERS | {
+    "method": "lbfgs"
+}  # coarse to fine with L-BFGS: from noise it gets where full size alone does not
 LBFGS: dict[str, Any] = PAPERS | {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
 
 

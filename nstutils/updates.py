@@ -18,6 +18,7 @@ from nstutils.options import RATES
 State = dict[str, Any]
 
 REMEMBERED = 20  # steps whose curvature L-BFGS remembers
+FARTHEST = 0.3  # of its range that L-BFGS moves a pixel in one step
 
 
 @torch.no_grad()
@@ -47,7 +48,8 @@ def sgd(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
 def lbfgs(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
     """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps.
 
-    No pixel moves by more than its whole range, 1: a step that would do so is shortened.
+    No pixel moves by more than FARTHEST: a step that would do so is shortened. The first curvatures, guessed from steps of next
+    to nothing, are far too small where a picture begins as the photograph, and whole pictures were thrown away for them.
     """
     g = gradient.reshape(-1)
     if not state:
@@ -61,9 +63,9 @@ def lbfgs(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
     before = x.clone()
     x.add_(direction.view_as(x), alpha=length)
     farthest = float((x - before).abs().max())
-    if 1 < farthest < math.inf:
-        x.copy_(before + (x - before) / farthest)
-        length /= farthest
+    if FARTHEST < farthest < math.inf:
+        x.copy_(before + (x - before) * (FARTHEST / farthest))
+        length *= FARTHEST / farthest
     state |= {"gradient": g.clone(), "direction": direction, "length": length}
 
 

@@ -91,7 +91,7 @@ MORE = {  # beside what the kind of the option brings
     "style_size": ("99999999999", "21", ("4", "--style-layers=relu5_1")),
     "device": (ABSENT,),
     "backbone": (("squeezenet", "--weights=other.safetensors"), ("random-vgg19", "--weights=other.safetensors")),
-    "alpha": (("0", "--beta=0"),),
+    "alpha": (("0", "--beta=0", "--tv=0"),),
     "beta": (("0", "--alpha=0", "--tv=0"),),
 }
 
@@ -327,7 +327,7 @@ def test_a_run_whose_files_were_changed_does_not_go_on(
 
 @pytest.mark.parametrize(
     "other",
-    ["--seed=1", "--steps=3", "--beta=7", "--lr=0.5", "--method=sgd", "--init=content", "--pool=max", "--raw-loss",
+    ["--seed=1", "--steps=3", "--beta=7", "--lr=0.5", "--method=sgd", "--init=noise", "--pool=max", "--raw-loss",
      "--layer-weights=2", "--keep-colour=match", "--style-size=18"],
 )  # fmt: skip
 def test_a_run_does_not_go_on_with_other_settings(other: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +353,7 @@ def test_no_room_is_told_in_one_sentence(
         raise error
 
     if isinstance(error, OSError):
-        monkeypatch.setattr("tempfile.mkstemp", fail)
+        monkeypatch.setattr("os.replace", fail)
     else:
         monkeypatch.setattr(sys.modules["nstutils.stylise"], "prepare", fail)
     before = snapshot(desk)

@@ -22,6 +22,7 @@ from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.options import Options
 from nstutils.problem import identity
 from nstutils.results import Result
+from nstutils.trials import FINE
 
 IDS = [
     "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction", "gradients",
@@ -342,11 +343,12 @@ def mixed(one: Tensor, other: Tensor, share: float) -> Tensor:
 
 def case(pictures: Mapping[str, Tensor], losses: Mapping[str, Mapping[str, float]] | None = None, **card: Any) -> Case:
     """A case with such pictures and final losses."""
-    used = {"backbone": "classroom", "content_layers": ["relu4_2"], "style_layers": list(LAYERS), "layer_weights": None} | card
+    used = {"backbone": "classroom", "content_layers": ["relu4_2"], "style_layers": list(LAYERS), "layer_weights": None}
+    used |= {"style_size": None, "style_scale": FINE["style_scale"]} | card
     history = {label: {"final": dict((losses or {}).get(label, {}))} for label in [*pictures, *(losses or {})]}
     blank = torch.zeros(1, 3, *SIZE)
     found = {k: Result(pictures.get(k, blank), history[k], {"backbone": "classroom", "settings": used}) for k in history}
-    return Case(Plan("quick", "classroom", 64, 10, Path("runs")), "town", "swirls", 0, found)
+    return Case(Plan("quick", "classroom", 64, 10, Path("runs"), FINE), "town", "swirls", 0, found)
 
 
 def photograph() -> Tensor:
@@ -400,7 +402,7 @@ def four(spread: float, alike: float) -> Case:
 
 def remaining(content: float, style: float) -> Case:
     """What is left of both losses."""
-    there = claims.ends("classroom", "town", "swirls", 64, ("relu4_2",), LAYERS)
+    there = claims.ends("classroom", "town", "swirls", 64, ("relu4_2",), LAYERS, None, FINE["style_scale"])
     whole = {"content": sum(there.content_errors.values()), "style": sum(there.style_errors.values()) / 5}
     return case({}, {"run": {"content": content * whole["content"], "style": style * whole["style"]}})
 

@@ -618,8 +618,8 @@ def test_two_threads_that_load_leave_warnings_as_they_were(tmp_path: Path, monke
     reading, first_done, real = threading.Barrier(2), threading.Event(), images.from_pil
 
     def crossed(picture: Image.Image) -> Tensor:
-        if reading.wait(10):  # both have begun; the one ends before the other
-            first_done.wait(10)
+        if reading.wait(100):  # both have begun; the one ends before the other
+            first_done.wait(100)
         return real(picture)
 
     def load(_: int) -> None:

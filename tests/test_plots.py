@@ -41,6 +41,17 @@ def test_losses_have_a_panel_a_loss_and_a_line_where_the_scale_changes() -> None
     assert [len(panel.lines) for panel in axes] == [2, 2, 2]
 
 
+def test_the_steps_of_a_draft_are_another_curve_and_are_not_compared() -> None:
+    rows = [row | {"backbone": "classroom"} if row["step"] < 5 else row for row in HISTORY["steps"]]
+    drafted = {"steps": rows, "backbone": "vgg16-hed"}
+    for panel in plots.losses(drafted).axes:
+        curves = {line.get_label(): list(line.get_xdata()) for line in panel.lines}  # type: ignore[arg-type]
+        assert (curves["classroom"], curves["vgg16-hed"]) == ([1, 2, 3, 4], [5, 6])
+        assert panel.get_legend() is not None
+    (line,) = plots.compare({"drafted": drafted}, against="step").axes[0].lines
+    assert list(line.get_xdata()) == [5, 6]  # type: ignore[arg-type]
+
+
 def test_a_missing_title_is_refused() -> None:
     with pytest.raises(ValueError, match="1 titles for 2 pictures"):
         plots.show([images.noise((8, 8))] * 2, ["one"])

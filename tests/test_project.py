@@ -49,7 +49,7 @@ ALLOWED = {  # what a module may import of this package; those not named here ma
     "problem": "backbones devices fetch guidance images losses optimise options preflight settings tiles weights",
     "stylise": "backbones images losses optimise options preflight problem results tiles",
     "sweeps": "backbones images losses optimise options preflight problem results stylise weights",
-    "recipes": "backbones images losses",
+    "recipes": "backbones images losses options",
     "fast": "devices fast_recipe images tiles weights",
     "fast_files": "fast images",
     "fast_training": "backbones devices fast fast_recipe images losses optimise preflight problem results tiles weights",

@@ -16,11 +16,11 @@ from nstutils.backbones import vgg
 from nstutils.claims import Case, Plan, targets
 from nstutils.fast_training import train
 from nstutils.losses import gram
-from nstutils.options import Options
+from nstutils.options import PAPERS, Options
 from nstutils.problem import prepare, style_long, style_sizes
 
 LAYERS: dict[str, Any] = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
-QUICK: dict[str, Any] = {"size": 32, "steps": 4, "scales": "16,32", "dtype": "float32", **LAYERS}
+QUICK: dict[str, Any] = PAPERS | {"size": 32, "steps": 4, "scales": "16,32", "dtype": "float32"} | LAYERS
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +37,18 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (1.0, None, 128, 1, 128), (1.0, None, 32, 1, 32), (1.0, 40, 128, 1, 40), (1.0, 40, 32, 1, 10), (1.0, 40, 32, 16, 16),
         (1.0, 40, 32, 90, 40), (0.5, None, 128, 1, 64), (0.5, 40, 128, 1, 40), (1.5, None, 32, 1, 25), (1.5, None, 128, 1, 100),
+        (2.0, None, 32, 1, 25), (2.0, None, 128, 1, 100), (2.0, None, 128, 120, 100), (2.0, 40, 128, 1, 40),
     ],
 )  # fmt: skip
-def test_the_rule_of_the_styles_long_side(
-    factor: float, asked: int | None, at: int, least: int, wanted: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_rule_of_the_styles_long_side(factor: float, asked: int | None, at: int, least: int, wanted: int) -> None:
     """A file of 100 pixels, a picture of 128."""
-    monkeypatch.setattr("nstutils.problem.STYLE_SCALE", factor)
-    assert style_long(Options(size=128, style_size=asked), torch.zeros(1, 3, 50, 100), at, least) == wanted
+    options = Options(size=128, style_size=asked, style_scale=factor)
+    assert style_long(options, torch.zeros(1, 3, 50, 100), at, least) == wanted
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(32, 64), (50, 100), (64, 100), (128, 100)])
+def test_without_a_word_the_style_has_twice_the_pictures_size_and_at_most_its_own(size: int, wanted: int) -> None:
+    assert style_long(Options(size=size), torch.zeros(1, 3, 50, 100), size) == wanted
 
 
 def test_before_the_last_scale_a_style_keeps_the_pixels_that_its_layers_need() -> None:
@@ -54,9 +58,12 @@ def test_before_the_last_scale_a_style_keeps_the_pixels_that_its_layers_need() -
     assert style_sizes(options, net, styles, 32) == [(16, 32), (16, 16)]
 
 
-def test_without_a_size_a_style_smaller_than_the_picture_is_still_enlarged_to_it(pictures: tuple[str, str]) -> None:
-    problem = prepare(*pictures, Options(**QUICK | {"size": 64, "scales": "1"}))
-    wanted = gram(problem.exact(images.resize(load(pictures[1]), 64), ["relu1_1"])["relu1_1"])
+@pytest.mark.parametrize(("scale", "long"), [(1.0, 64), (2.0, 40)])
+def test_a_style_smaller_than_the_picture_is_enlarged_to_it_at_scale_1_alone(
+    scale: float, long: int, pictures: tuple[str, str]
+) -> None:
+    problem = prepare(*pictures, Options(**QUICK | {"size": 64, "scales": "1", "style_scale": scale}))
+    wanted = gram(problem.exact(images.resize(load(pictures[1]), long), ["relu1_1"])["relu1_1"])
     assert torch.equal(problem.scales[-1].styles[0].targets["relu1_1"], wanted)
 
 
@@ -136,16 +143,13 @@ def test_runs_whose_layers_need_another_size_on_the_way_do_not_share_targets(pic
         assert result.card["kappa_by_size"] == pytest.approx(wanted, rel=1e-4)
 
 
-def test_a_store_keeps_a_run_for_every_style_size_and_for_every_default(
-    pictures: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_keeps_a_run_for_every_style_size_and_for_every_style_scale(pictures: tuple[str, str], tmp_path: Path) -> None:
     def stored(**own: Any) -> int:
         sweep(*pictures, [own], folder="runs", progress=False, **QUICK)
         return len(list((tmp_path / "runs").glob("*.png")))
 
     assert [stored(), stored(style_size=20), stored(style_size=20), stored(style_size=24)] == [1, 2, 2, 3]
-    monkeypatch.setattr("nstutils.problem.STYLE_SCALE", 1.5)
-    assert [stored(style_size=24), stored()] == [3, 4]
+    assert [stored(style_size=24, style_scale=1.5), stored(style_scale=1.5)] == [3, 4]
 
 
 REFUSED = {
@@ -261,7 +265,7 @@ def test_the_fast_network_is_judged_at_the_style_size_it_was_trained_with(tmp_pa
 
 
 def test_the_targets_of_a_figures_run_are_those_of_its_style_size(tmp_path: Path) -> None:
-    own: dict[str, Any] = {"size": 64, "steps": 1, "scales": "1", "dtype": "float32"}
+    own: dict[str, Any] = PAPERS | {"size": 64, "steps": 1, "scales": "1", "dtype": "float32"}
     results = {str(size): stylise("town", "swirls", **own, style_size=size) for size in (None, 128)}
     case = Case(Plan("quick", "classroom", 64, 1, tmp_path), "town", "swirls", 0, results)
     found = {label: targets(case, label).kappa for label in results}

@@ -22,11 +22,13 @@ from nstutils import Result, load, preflight, save, stylise, sweep, sweeps
 from nstutils import losses as losses_module
 from nstutils.backbones import vgg
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram, joined
+from nstutils.options import PAPERS
 from nstutils.sweeps import SweepError, grid
 
 optimise_module = sys.modules["nstutils.optimise"]
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
-QUICK: dict[str, Any] = {"size": 64, "steps": 6, "scales": "48,64", "dtype": "float32", "content_layers": ["relu2_1"]}
+SMALL: dict[str, Any] = {"size": 64, "steps": 6, "scales": "48,64", "dtype": "float32", "content_layers": ["relu2_1"]}
+QUICK = PAPERS | SMALL  # Adam, whose runs share batches, from noise, so that seeds differ
 COMMON: dict[str, Any] = QUICK | {"style_layers": LAYERS[:2], "progress": False}
 
 

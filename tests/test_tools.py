@@ -145,3 +145,21 @@ def test_a_copy_keeps_its_teachers_filters_and_goes_on_where_it_was_stopped(
     for layer in own:  # relu1_1 is the teacher's up to the scale, relu5_1 by least squares and four steps
         wanted = theirs[layer][:, kept[f"conv{layer[4:]}"]] / scales[f"conv{layer[4:]}"]
         assert measures.correlation(own[layer], wanted) > (0.999 if layer == "relu1_1" else 0.5)
+
+
+def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
+    claims = tool("claims")
+    parts = {"falls": "2 of 3", "rises": "3 of 3"}
+    for name, holds in (("one", True), ("two", False)):
+        (tmp_path / name).mkdir()
+        record = {"holds": holds, "numbers": {"parts": {"falls": "3 of 3"} if holds else parts}}
+        (tmp_path / name / "tv.json").write_text(json.dumps(record))
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n" + "\n".join(claims.MARKS) + "\nafter\n")
+    claims.main([str(tmp_path / "one"), str(tmp_path / "two"), "--readme", str(readme)])
+    text = readme.read_text()
+    assert "1 of 1 hold with `one`, 0 of 1 hold with `two`" in text
+    assert "| `tv` | holds | no (falls: 2 of 3) |" in text
+    assert "| `seeds` | not run | not run |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nstutils import updates
 from nstutils.updates import METHODS, State, enlarged
 
 KINDS: dict[str, Callable[[Tensor], torch.optim.Optimizer]] = {
@@ -25,7 +26,8 @@ def valley(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("method", list(METHODS))
-def test_every_step_is_that_of_torch_bit_for_bit(method: str, dtype: torch.dtype) -> None:
+def test_every_step_is_that_of_torch_bit_for_bit(method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "FARTHEST", 1.0)  # torch has no such bound
     start = torch.rand((1, 3, 8, 9), generator=torch.Generator().manual_seed(1), dtype=dtype)
     theirs, ours = start.clone().requires_grad_(), start.clone().requires_grad_()
     optimiser, (update, rate), state = KINDS[method](theirs), METHODS[method], State()
@@ -44,11 +46,11 @@ def test_every_step_is_that_of_torch_bit_for_bit(method: str, dtype: torch.dtype
     assert valley(ours) < 0.2 * valley(start)
 
 
-def test_no_pixel_moves_by_more_than_its_range_in_a_step_of_lbfgs() -> None:
+def test_no_pixel_moves_by_more_than_a_third_of_its_range_in_a_step_of_lbfgs() -> None:
     x, state = torch.zeros(1, 3, 4, 4), State()
     METHODS["lbfgs"][0](x, torch.full_like(x, -1e-3), 1e3, state)
-    assert x.abs().max() == 1
-    assert state["length"] * state["direction"].abs().max() == pytest.approx(1.0)
+    assert x.abs().max() == pytest.approx(updates.FARTHEST)
+    assert state["length"] * state["direction"].abs().max() == pytest.approx(updates.FARTHEST)
 
 
 def test_moments_grow_with_the_picture_and_lbfgs_starts_afresh() -> None:

@@ -1,0 +1,61 @@
+"""The README's table of claims: `python tools/claims.py FOLDER ...`, one folder of figures (`nstutils figure all`) a network.
+
+Every verdict is read from the figures' own JSON, so that the README says what `figure` says; nothing in the table is typed.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from nstutils import images
+from nstutils.experiments import ROWS
+
+ROOT = Path(__file__).parent.parent
+MARKS = ("<!-- claims: made by tools/claims.py -->", "<!-- end of the claims -->")
+
+
+def found(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the figures of a folder say, by their ids."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def verdict(record: dict[str, Any] | None) -> str:
+    """One cell: whether a claim holds, and of which parts it does not in how many pairs."""
+    if record is None:
+        return "not run"
+    if record["holds"] is None:
+        return "not judged"
+    failed = [f"{name}: {told}" for name, told in record["numbers"]["parts"].items() if len(set(told.split(" of "))) > 1]
+    return "holds" if record["holds"] else f"no ({'; '.join(failed)})"
+
+
+def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """All rows in Markdown, a column for each network, with the count of what holds above."""
+    counts = [
+        f"{sum(bool(one['holds']) for one in records.values())} of {len(records)} hold with `{name}`"
+        for name, records in folders.items()
+    ]
+    lines = ["", f"{', '.join(counts)} (for every part the pairs in which it holds).", ""]
+    lines += ["| figure | " + " | ".join(f"`{name}`" for name in folders) + " |", "| --- " * (1 + len(folders)) + "|"]
+    for row in ROWS:
+        cells = [verdict(records.get(row.id)) for records in folders.values()]
+        lines.append(f"| `{row.id}` | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Put the table between the README's marks."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="folders named after their networks, as build/figures/classroom")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    args = parser.parse_args(arguments)
+    text = table({folder.name: found(folder) for folder in args.folders})
+    old = args.readme.read_text(encoding="utf-8")
+    new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
+    images.write(new.encode(), args.readme)
+
+
+if __name__ == "__main__":
+    main()
