@@ -85,7 +85,7 @@ def test_a_file_name_that_is_no_unicode_is_saved_on_the_card_and_goes_on(place: 
 
 def test_a_fast_network_learns_from_files_whose_names_are_no_unicode(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    style = picture(f"{BYTES}.png", (40, 40))
+    style = picture(f"{BYTES}.png", (64, 64))
     picture(f"photos/{BYTES}.png", (40, 40))
     done = train([style], "photos", out="m.safetensors", **TINY)
     assert train([style], "photos", out="m.safetensors", resume=True, **TINY).card == done.card
