@@ -641,7 +641,7 @@ def test_a_mask_is_set_into_the_lower_left_corner() -> None:
 
 
 def test_one_pass_and_the_run_are_judged_by_the_same_terms(tmp_path: Path) -> None:
-    plan = Plan("smoke", "classroom", 128, 20, tmp_path)
+    plan = Plan("smoke", "classroom", 128, 20, tmp_path, FINE)
     made = trials.one_pass(plan, "town", "swirls", 0, False)
     one, passing, run = (made[label].history for label in ("one pass", "passing", "the run"))
     weight = run["kappa"] * one["final"]["content"]

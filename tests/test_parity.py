@@ -14,7 +14,8 @@ from nstutils.problem import prepare
 
 def gradient(dtype: torch.dtype) -> Tensor:
     """The gradient of the default losses on VGG-19's plan at the noise start, the network in `dtype`."""
-    problem = prepare("coast", "swirls", Options(backbone="random-vgg19", size=128, scales="1", steps=1, dtype="float32"))
+    options = Options(backbone="random-vgg19", init="noise", size=128, scales="1", steps=1, dtype="float32")
+    problem = prepare("coast", "swirls", options)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     x = problem.start().to(exact).requires_grad_()
     terms = problem.stages()[0].terms

@@ -10,6 +10,7 @@ import torch
 from nstutils import backbone, images, preflight, stylise
 from nstutils.cli import main
 from nstutils.optimise import Stage
+from nstutils.options import PAPERS
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu4_2")
 
@@ -59,7 +60,10 @@ def test_an_estimate_names_finite_seconds_that_grow_with_the_steps() -> None:
     assert "seconds and" in str(once)
 
 
-@pytest.mark.parametrize("options", [{}, {"keep_colour": "luminance", "layer_weights": {1: [1] * 5, 4: [0.2] * 5}}])
+COLOURS = {"keep_colour": "luminance", "layer_weights": {1: [1] * 5, 4: [0.2] * 5}}
+
+
+@pytest.mark.parametrize("options", [PAPERS, PAPERS | COLOURS], ids=["plain", "colours"])
 def test_a_picture_made_in_tiles_is_the_picture_made_whole(options: dict[str, object]) -> None:
     content, style = images.noise((100, 140), 1), images.noise((90, 120), 2)
     content, style = (torch.nn.functional.avg_pool2d(x, 7, 1) for x in (content, style))
@@ -71,12 +75,21 @@ def test_a_picture_made_in_tiles_is_the_picture_made_whole(options: dict[str, ob
         assert tiled.history["final"][name] == pytest.approx(value, rel=1e-4)
 
 
+def test_the_default_way_takes_the_same_steps_in_tiles() -> None:
+    content, style = (torch.nn.functional.avg_pool2d(images.noise((106, 146), seed), 7, 1) for seed in (1, 2))
+    settings = {"size": 200, "scales": "1", "steps": 6, "dtype": "float32"}
+    whole, tiled = (stylise(content, style, tile=tile, **settings) for tile in (None, 64))
+    assert (whole.image - tiled.image).abs().max() < 2e-3
+    for one, other in zip(whole.history["steps"], tiled.history["steps"], strict=True):
+        assert all(other[name] == pytest.approx(one[name], rel=1e-4) for name in ("content", "style", "tv", "total"))
+
+
 def test_guides_work_in_tiles_too(tmp_path: Path) -> None:
     content, styles = images.noise((64, 128), 1), [images.noise((64, 96), seed) for seed in (2, 3)]
     left = torch.zeros(1, 3, 64, 128)
     left[..., :64] = 1
     masks = [str(images.save(mask, tmp_path / f"{k}.png")) for k, mask in enumerate((left, 1 - left))]
-    settings = {"size": 128, "scales": "1", "steps": 4, "dtype": "float32", "content_guide": masks}
+    settings = PAPERS | {"size": 128, "scales": "1", "steps": 4, "dtype": "float32", "content_guide": masks}
     whole, tiled = (stylise(content, styles, tile=tile, **settings) for tile in (None, 64))
     assert (whole.image - tiled.image).abs().mean() < 1e-5  # one pixel whose gradient is nearly 0 may take a step of its own
 

@@ -260,7 +260,7 @@ def test_training_of_the_fast_network_refuses_a_style_size_above_the_files(pictu
 
 
 def test_the_fast_network_is_judged_at_the_style_size_it_was_trained_with(tmp_path: Path) -> None:
-    made = trials.one_pass(Plan("smoke", "classroom", 64, 2, tmp_path), "town", "swirls", 0, False)
+    made = trials.one_pass(Plan("smoke", "classroom", 64, 2, tmp_path, PAPERS), "town", "swirls", 0, False)
     assert made["the run"].card["settings"]["style_size"] == fast.facts()["settings"]["style_size"] == 384
 
 

@@ -45,7 +45,7 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def flags(options: dict[str, Any]) -> list[str]:
     """Options of the Python function as the command line wants them."""
-    texts = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in options.items()}
+    texts = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for k, v in options.items()}
     return [f"--{key.replace('_', '-')}={text}" for key, text in texts.items()]
 
 
@@ -294,9 +294,8 @@ def test_guides_on_the_command_line_put_each_style_in_its_region(
     masks(tmp_path)
     for name, colour in (("red", (0.9, 0.1, 0.1)), ("blue", (0.1, 0.1, 0.9))):
         save(torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 40, 40), tmp_path / f"{name}.png")
-    words = flags(
-        {"size": 32, "steps": 80, "lr": 0.1, "alpha": 0, "style_layers": "conv1_1,conv1_2", "content_layers": "relu1_1"}
-    )
+    own = {"size": 32, "steps": 80, "lr": 0.1, "alpha": 0, "style_layers": "conv1_1,conv1_2", "content_layers": "relu1_1"}
+    words = flags(PAPERS | own)
     guides = [f"--content-guide={first}.png", f"--content-guide={second}.png"]
     assert cli.main(["stylise", pictures[0], "red.png", "blue.png", "-o", "out.png", *words, *guides]) == 0
     reddish = load("out.png")[0, 0] - load("out.png")[0, 2]

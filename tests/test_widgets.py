@@ -159,6 +159,7 @@ def test_a_run_that_is_stopped_from_its_preview_keeps_the_picture(monkeypatch: p
 
 
 SMALL: dict[str, Any] = {"size": 32, "steps": 9, "scales": "1", "content_layers": ("relu2_2",)}
+SMALL |= {"method": "adam"}  # which takes all its steps, where L-BFGS would come to an end by itself
 
 
 def live_parts(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:

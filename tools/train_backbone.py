@@ -282,7 +282,8 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 def save(trainee: Trainee, photos: Photos, args: argparse.Namespace, facts: dict) -> None:
     """Fold, scale to mean activation 1 over 200 photographs, and write float16 weights with their facts."""
-    extractor = FeatureExtractor(folded(trainee), name=args.network, mean=MEAN, std=STD)
+    name = "classroom" if args.network == "vgg" else args.network  # as the weights file is asked for
+    extractor = FeatureExtractor(folded(trainee), name=name, mean=MEAN, std=STD)
     rng = np.random.default_rng(1)
     rows = rng.choice(len(photos.pictures), min(200, len(photos.pictures)), replace=False)
     extractor = rescaled(extractor, [crops(photos, rows[k : k + 50], 96, rng) for k in range(0, len(rows), 50)])
