@@ -211,10 +211,11 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if _checksum(header["state"], tensors) != header["checksum"]:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _checksum(header["state"], found) != header["checksum"]:
             raise ValueError("its checksum is another")
+        # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
+        tensors = {name: tensor.clone() for name, tensor in found.items()}
         skeleton = json.loads(header["state"])
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
