@@ -1,4 +1,4 @@
-"""Draft and polish: the copy's steps first, then the network's own; their card and history; going on; what cannot be drafted."""
+"""Draft and polish: the copy's steps first, then the network's; their card and history; going on; what cannot be drafted."""
 
 import json
 import sys
