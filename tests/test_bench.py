@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from nstutils import backbone, images
-from nstutils.backbones import FeatureExtractor, vgg
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 
 FOLDER = Path(__file__).parent.parent / "tools" / "bench"
 ROWS = ("ours, VGG-19 ", "ours, VGG-19, float32 ", "ours, VGG-19, float32, L-BFGS ", "ours, classroom ", "pystiche 1.0.1 ")
@@ -30,7 +31,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
 
 
 @pytest.fixture
-def within(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def within(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The benchmark with the small network for the large one, and its children in this process."""
     bench, ours = tool("bench"), tool("ours")
 
@@ -48,6 +49,8 @@ def within(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         options.pop("weights", None)
     monkeypatch.setattr(bench, "VGG", small)
     monkeypatch.setattr(bench, "NETWORKS", {"VGG-19": small})
+    save_file(vgg((8, 8, 12, 12, 16), VGG_CONVS["vgg16"]).state_dict(), tmp_path / "small.safetensors")
+    monkeypatch.setattr(bench, "DRAFTED", bench.DRAFTED | {"weights": str(tmp_path / "small.safetensors")})
     return bench
 
 
@@ -66,7 +69,9 @@ def test_without_a_registry_the_benchmark_tells_it_in_a_sentence_and_goes_on_alo
     assert text.count("| fast apply |") == text.count("| pytorch/examples | float32 | 1,679,235 |") == 2
     assert text.count("A `paper` run of 500 steps") == 2
     assert text.count("Training, batch 2, 32 px, width 4: ") == 2
+    assert "| vgg16-hed | town, swirls | 64 | 20 |" in text
     data = json.loads((tmp_path / "bench.json").read_text())
+    assert all(seconds > 0 and loss > 0 for row in data["drafts"] for seconds, loss in row["ends"].values())
     assert all(row["step"] > 0 and row["peak"] >= row["imports"] for row in data["runs"])
     plain = next(row for row in data["equal"] if row["program"] == "ours, plain L-BFGS, float32")
     assert 0 < plain["reached"] <= plain["all"]
@@ -181,6 +186,16 @@ def test_the_network_of_pytorch_examples_has_its_weights_and_its_sizes(tool: Too
     assert sum(weight.numel() for weight in net.parameters()) == 1_679_235
     assert net(torch.rand(1, 3, 32, 48) * 255).shape == (1, 3, 32, 48)
     assert net[:3](torch.rand(1, 3, 32, 48)).shape == (1, 128, 8, 12)
+
+
+def test_the_table_of_drafts_has_the_share_of_the_time_or_why_there_is_none(tool: Tool) -> None:
+    row = {"program": "a, b", "size": 64, "options": {"backbone": "n", "steps": 20}}
+    ends = {"own": (10.0, 5.0), "draft": (7.0, 4.5)}
+    drafts = [row | {"ends": ends, "reached": reached} for reached in (6.0, None)] + [row | {"why": "no network"}]
+    reached, never, failed = tool("report").draft_table({"drafts": drafts}).splitlines()[2:]
+    assert reached == "| n | a, b | 64 | 20 | 10.0 | 5 | 7.0 | 4.5 | 6.0 | 0.60 |"
+    assert never.endswith("| 7.0 | 4.5 | not |  |")
+    assert "| no network |" in failed
 
 
 def test_passes_are_timed_in_turns_and_the_first_turn_does_not_count(tool: Tool) -> None:

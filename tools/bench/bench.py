@@ -24,6 +24,7 @@ from common import replacing
 from tqdm import tqdm
 
 from nstutils import backbone, images
+from nstutils.settings import PRESETS
 
 HERE = Path(__file__).parent
 LIMIT = {"ONEDNN_MAX_CPU_ISA": "AVX2"}  # what most laptops have
@@ -36,6 +37,8 @@ OURS: dict[str, dict[str, Any]] = {
 }
 NETWORKS = {"VGG-19": VGG, "classroom": {"backbone": "classroom"}}  # of the time to equal loss; random weights, trained ones
 BUDGETS = (0.04, 0.1, 0.2, 0.3, 0.4, 1.0)  # of the steps: the default is tuned to its number of steps, so several are run
+DRAFTED = {"backbone": "vgg16-hed"}  # what a draft is made for
+PAIRS = (("town", "swirls"), ("coast", "wave"), ("chelsea", "impasto"))
 MEMORY = "killed: it took more memory than there is"
 
 Job = dict[str, Any]
@@ -147,6 +150,14 @@ def judge_jobs(args: argparse.Namespace) -> Iterator[Job]:
         yield job_of("judge", network, size, network=network, options=options | {"size": size, "steps": 1})
 
 
+def draft_jobs(args: argparse.Namespace) -> Iterator[Job]:
+    """A run of its own and one with a draft, each as long as the preset of its size."""
+    for size, (content, style) in itertools.product(args.long_sizes, PAIRS[: 1 if args.quick else None]):
+        steps = next((preset.steps for preset in PRESETS.values() if preset.size >= size), args.long)
+        own = {"content": content, "style": style, "limit": args.limit, "options": DRAFTED | {"size": size, "steps": steps}}
+        yield job_of("draft", f"{content}, {style}", size, **own)
+
+
 def fast_jobs(args: argparse.Namespace) -> Iterator[Job]:
     """Fast transfer: both networks, a few steps of each scale of a `paper` run, and of a training."""
     small, usual = {"repeats": 2, "steps": 4, "trained": 4, "batch": 2, "width": 4, "crop": 32}, {"batch": 4, "width": 16}
@@ -195,7 +206,7 @@ def speed_row(job: Job, answer: Job) -> Job:
 
 def notes_of(job: Job, answer: Job) -> list[str]:
     """What must be said of a child: a judge that failed, a peer whose loss at the start shows that it minimises another sum."""
-    if job["kind"] in ("judge", "rates", "passes") and "why" in answer:
+    if job["kind"] in ("judge", "rates", "passes", "draft") and "why" in answer:
         return [f"{job['name']} failed: {answer['why']}."]
     first = answer.get("first")
     if first is None or abs(first / peers.START - 1) < 0.02:
@@ -272,10 +283,11 @@ def measured(args: argparse.Namespace, data: Data, facts: dict[int, Job], others
     largest = 512 if args.quick else 4096
     rates = [job_of("rates", "ours", 64, limited, largest=largest) for limited in (False, True)]
     speed, long, judges = list(speed_jobs(args, facts, others)), list(long_jobs(args, facts, others)), list(judge_jobs(args))
-    painting = list(fast_jobs(args))
+    painting, drafts = list(fast_jobs(args)), list(draft_jobs(args))
+    every = rates + painting + speed + drafts + long + judges
     answers: dict[str, Job] = {}
-    with tqdm(total=len(rates + painting + speed + long + judges), desc="benchmark", unit="run", file=sys.stderr) as bar:
-        for job in rates + painting + speed + long + judges:
+    with tqdm(total=len(every), desc="benchmark", unit="run", file=sys.stderr) as bar:
+        for job in every:
             bar.set_postfix_str(job["name"])
             if job["kind"] == "judge":
                 job["files"] = judged(job, long, answers)
@@ -290,6 +302,7 @@ def measured(args: argparse.Namespace, data: Data, facts: dict[int, Job], others
     ]
     data["fast"] = [{key: job[key] for key in ("limited", "size", "batch", "width", "crop")} | answers[job["name"]]
                     for job in painting if "why" not in answers[job["name"]]]  # fmt: skip
+    data["drafts"] = [{key: job[key] for key in ("program", "size", "options")} | answers[job["name"]] for job in drafts]
     data["runs"] = [speed_row(job, answers[job["name"]]) for job in speed]
     data["equal"] = list(equal_rows(long, [answers[job["name"]] for job in long], curves))
     data["rates"] = {report.LIMITED[job["limited"]]: answers[job["name"]].get("rates") for job in rates}

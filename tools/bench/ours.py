@@ -71,6 +71,30 @@ def judge(job: Job) -> None:
     answer(job, {"curves": curves})
 
 
+@torch.no_grad()
+def draft(job: Job) -> None:
+    """Processor seconds and last loss of a network's own run and of one with a draft; when the second has the first's loss."""
+    problem = problem_of(job)
+    terms = problem.stages()[0].terms
+
+    def loss(picture: Tensor) -> float:
+        return float(total(evaluate(problem.exact, picture.clamp(0, 1), terms), terms))  # type: ignore[arg-type]
+
+    ends, steps = {}, []
+    for drafted in (False, True):
+        begin, steps = time.process_time(), []
+
+        def watch(step: Any, begin: float = begin, steps: list[tuple[float, Tensor]] = steps) -> None:
+            steps.append((time.process_time() - begin, step.image))
+
+        with torch.enable_grad():
+            result = stylise(job["content"], job["style"], draft=drafted, watch=watch, **job["options"])
+        ends["draft" if drafted else "own"] = (steps[-1][0], loss(result.image))
+    polish = (step for step in steps if step[1].shape == problem.content.shape[:2] + problem.scales[0].size)
+    reached = next((seconds for seconds, picture in polish if loss(picture) <= ends["own"][1]), None)
+    answer(job, {"ends": ends, "reached": reached})
+
+
 def mm(side: int, dtype: torch.dtype) -> tuple[Callable[[], Tensor], float]:
     """A square matrix product and its operations."""
     a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
@@ -161,4 +185,4 @@ def timed(programs: dict[str, tuple[str, int, Callable[[], Tensor]]], repeats: i
 
 if __name__ == "__main__":
     this = told()
-    {"run": run, "facts": facts, "judge": judge, "rates": rates, "passes": passes}[this["kind"]](this)
+    {"run": run, "facts": facts, "judge": judge, "draft": draft, "rates": rates, "passes": passes}[this["kind"]](this)

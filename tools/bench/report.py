@@ -160,6 +160,21 @@ def peers_table(data: Mapping[str, Any]) -> str:
     return lines(head, body)
 
 
+def draft_table(data: Mapping[str, Any]) -> str:
+    """Processor seconds until the last loss of a network's own run, and the share of that run's, with a draft."""
+    body = []
+    for row in data["drafts"]:
+        texts = [row["options"]["backbone"], row["program"], str(row["size"]), str(row["options"]["steps"])]
+        if "why" in row:
+            body.append([*texts, row["why"], "", "", "", "", ""])
+            continue
+        (own, goal), (all_, last), reached = row["ends"]["own"], row["ends"]["draft"], row["reached"]
+        texts += [f"{own:.1f}", f"{goal:.4g}", f"{all_:.1f}", f"{last:.4g}"]
+        body.append(texts + ([f"{reached:.1f}", f"{reached / own:.2f}"] if reached else ["not", ""]))
+    head = ["network", "pair", "px", "steps", "CPU s, own", "last loss", "CPU s, draft", "last loss", "CPU s to equal loss"]
+    return lines([*head, "share"], body)
+
+
 def whole_run(rows: Sequence[Sequence[float]], setup: float, steps: int) -> float:
     """The seconds of a run of so many steps, from (size, seconds since the first step) of a shorter one: its preparation, and
     the median step of each scale times the steps that this scale would have."""
@@ -213,6 +228,7 @@ def told(data: Mapping[str, Any]) -> str:
     ]
     text += [""] + [line for answer in data["fast"] for line in fast_told(answer)]
     text += ["## Time to equal loss", "", equal_table(data), "", peers_table(data), ""]
+    text += ["### With a draft", "", draft_table(data), ""]
     text += [f"The loss that plain float32 L-BFGS at full size has after {data['long']} steps, evaluated in float32 for every "
              "program's picture as it is saved (in [0, 1]) and, further right, unclamped. The clock starts after the imports: "
              "weights and targets count. \"Ours, n steps\" is a run of the default with n steps in all."]  # fmt: skip
