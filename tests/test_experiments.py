@@ -130,7 +130,9 @@ def test_a_damaged_store_is_mended() -> None:
 
 
 def test_an_unknown_figure_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["figure", "tv", "gallry", "--out", "made"]) == 2
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["figure", "tv", "gallry", "--out", "made"])
+    assert stopped.value.code == 2
     said = capsys.readouterr().err
     assert "'gallry'" in said
     assert all(id in said for id in IDS)

@@ -617,10 +617,10 @@ def test_two_threads_that_load_leave_warnings_as_they_were(tmp_path: Path, monke
     RGB.save(tmp_path / "x.png")
     reading, first_done, real = threading.Barrier(2), threading.Event(), images.from_pil
 
-    def crossed(picture: Image.Image) -> Tensor:
+    def crossed(picture: Image.Image, *rest: str) -> Tensor:
         if reading.wait(100):  # both have begun; the one ends before the other
             first_done.wait(100)
-        return real(picture)
+        return real(picture, *rest)
 
     def load(_: int) -> None:
         images.load(tmp_path / "x.png")
