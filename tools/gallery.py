@@ -13,7 +13,7 @@ from nstutils import figure, images
 ROOT = Path(__file__).parent.parent
 SHOWN = {
     "gallery": "One photograph, five artworks, with the settings of each below it",
-    "tradeoff-grid": "α/β across, more style layers down: the grid of Gatys et al., fig. 3",
+    "style-scale": "The same photographs with the artwork at three sizes: the larger it is, the larger the strokes",
     "guided-gram": "The sky takes one style and the ground another",
     "fast-transfer": "One pass of a trained network beside hundreds of steps of optimisation",
 }
