@@ -3,39 +3,39 @@
 Nothing is loaded before it is used: torch takes seconds, and `nstutils --help` needs none of it.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstutils.backbones import FeatureExtractor
-    from nstutils.experiments import figure
+    from nstutils.descent import optimise
     from nstutils.images import load, save
+    from nstutils.library.errors import UserError
+    from nstutils.library.settings import settings
+    from nstutils.library.weights import backbone
     from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
-    from nstutils.optimise import optimise
+    from nstutils.papers.experiments import figure
     from nstutils.results import Result
-    from nstutils.settings import settings
-    from nstutils.stylise import stylise
-    from nstutils.sweeps import sweep
-    from nstutils.weights import backbone
+    from nstutils.runs.sweeps import sweep
+    from nstutils.transfer import stylise
 
 __all__ = [
-    "ContentLoss", "FeatureExtractor", "Result", "StyleLoss", "TVLoss", "backbone", "figure", "gram", "load", "optimise",
-    "save", "settings", "stylise", "sweep",
+    "ContentLoss", "FeatureExtractor", "Result", "StyleLoss", "TVLoss", "UserError", "backbone", "figure", "gram", "load",
+    "optimise", "save", "settings", "stylise", "sweep",
 ]  # fmt: skip
 
 _HOMES = {
     "backbones": ("FeatureExtractor",),
-    "experiments": ("figure",),
+    "descent": ("optimise",),
     "images": ("load", "save"),
+    "library.errors": ("UserError",),
+    "library.settings": ("settings",),
+    "library.weights": ("backbone",),
     "losses": ("ContentLoss", "StyleLoss", "TVLoss", "gram"),
-    "optimise": ("optimise",),
+    "papers.experiments": ("figure",),
     "results": ("Result",),
-    "settings": ("settings",),
-    "stylise": ("stylise",),
-    "sweeps": ("sweep",),
-    "weights": ("backbone",),
+    "runs.sweeps": ("sweep",),
+    "transfer": ("stylise",),
 }  # the module of each name
 
 
@@ -52,14 +52,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """What is loaded, and what can be."""
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """The package, where `stylise` stays the function although a module has the same name, whichever is loaded first."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

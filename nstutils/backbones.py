@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nstutils.library.errors import UserError
+
 VGG_CONVS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg16-hed": (2, 2, 3, 3, 3)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,7 +71,7 @@ def squeezenet(pool: str = "avg") -> nn.Sequential:
 
 def _pooling(kind: str, size: int, stride: int) -> nn.Module:
     if kind not in ("avg", "max"):
-        raise ValueError(f"pool {kind!r} is not known; choose 'avg' (as the papers) or 'max' (as VGG was trained)")
+        raise UserError(f"pool {kind!r} is not known; choose 'avg' (as the papers) or 'max' (as VGG was trained)")
     # odd sizes are rounded up, as in the papers' Caffe: rounding down leaves a rim of pixels that no deep layer sees
     return nn.AvgPool2d(size, stride, ceil_mode=True) if kind == "avg" else nn.MaxPool2d(size, stride, ceil_mode=True)
 
@@ -121,9 +123,9 @@ class FeatureExtractor(nn.Module):
         """Refuse unknown layers, and a picture too small to reach the deepest of them."""
         unknown = [layer for layer in layers if layer not in self.layers]
         if unknown:
-            raise ValueError(f"{self.name} has no layer {', '.join(unknown)}; choose from {', '.join(self.layers)}")
+            raise UserError(f"{self.name} has no layer {', '.join(unknown)}; choose from {', '.join(self.layers)}")
         if picture is not None and min(picture.shape[-2:]) < self.smallest(layers):
-            raise ValueError(
+            raise UserError(
                 f"a picture of {picture.shape[-1]} x {picture.shape[-2]} is too small for {', '.join(layers)}, which needs at "
                 f"least {self.smallest(layers)} pixels on the short side; take a larger picture or shallower layers"
             )
@@ -140,7 +142,7 @@ class FeatureExtractor(nn.Module):
     def forward(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Activations N x C x H x W of `image` (N x 3 x H x W in [0, 1]), in the order of `layers`."""
         if image.ndim != 4 or image.shape[1] != 3:
-            raise ValueError(f"a picture is a tensor N x 3 x height x width, this one is {tuple(image.shape)}")
+            raise UserError(f"a picture is a tensor N x 3 x height x width, this one is {tuple(image.shape)}")
         self.check(layers, image)
         x = self.prepared(image)
         found: dict[str, Tensor] = {}
@@ -266,10 +268,10 @@ def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureE
     convs = {name: module for name, module in extractor.net.named_children() if isinstance(module, nn.Conv2d)}
     unknown = [name for name in scales if name not in convs]
     if unknown or extractor.family != "vgg":
-        raise ValueError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
+        raise UserError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
     bad = [name for name, scale in scales.items() if not 0 < scale < float("inf")]
     if bad:
-        raise ValueError(f"the scale of {bad[0]} is {scales[bad[0]]}, but must be a positive number; a ReLU passes no other on")
+        raise UserError(f"the scale of {bad[0]} is {scales[bad[0]]}, but must be a positive number; a ReLU passes no other on")
     result = copy.deepcopy(extractor)
     told = json.dumps(dict(sorted(scales.items())))
     result.sha256 = f"{extractor.sha256}, scaled {hashlib.sha256(told.encode()).hexdigest()[:8]}"

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NoReturn, TextIO
 
-from nstutils import fetch
-from nstutils.fast_recipe import Recipe
-from nstutils.options import Options
-from nstutils.settings import BACKBONES, FIGURES, PRESETS
+from nstutils.fast.recipe import Recipe
+from nstutils.library import fetch
+from nstutils.library.errors import UserError
+from nstutils.library.settings import BACKBONES, FIGURES, PRESETS
+from nstutils.runs.options import Options
 
 LISTS = ("content_layers", "style_layers")
 NUMBERS = ("style_weights",)
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
                               description="Fast style transfer: train a network once, then one pass a picture."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
-    get.set_defaults(run=run_fetch, needs=lambda args: "nstutils.weights" if {*args.name} & {*fetch.WEIGHTS} else "")
+    get.set_defaults(run=run_fetch, needs=lambda args: "nstutils.library.weights" if {*args.name} & {*fetch.WEIGHTS} else "")
     doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
     doctor.add_argument(
         "--layers",
@@ -81,7 +82,7 @@ def _stylise(command: argparse.ArgumentParser) -> None:
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
-    command.set_defaults(run=run_stylise, needs=lambda _: "nstutils.stylise")
+    command.set_defaults(run=run_stylise, needs=lambda _: "nstutils.transfer")
 
 
 def _figure(command: argparse.ArgumentParser) -> None:
@@ -101,7 +102,7 @@ def _figure(command: argparse.ArgumentParser) -> None:
     elsewhere.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes that share the runs (default: 1)")
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
-    command.set_defaults(run=run_figure, needs=lambda args: "" if "list" in args.id else "nstutils.experiments")
+    command.set_defaults(run=run_figure, needs=lambda args: "" if "list" in args.id else "nstutils.papers.experiments")
 
 
 def _fast(command: argparse.ArgumentParser) -> None:
@@ -116,14 +117,14 @@ def _fast(command: argparse.ArgumentParser) -> None:
                            choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
                            help=f"{item.metadata['help']} (default: {item.default})")  # fmt: skip
     train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
-    train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast_training")
+    train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast.training")
     use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
     use.add_argument("source", metavar="IN", help="picture (path or known name), folder, or animated GIF or WebP")
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
     use.add_argument("--style", metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)")
     use.add_argument("--size", type=whole, metavar="N", help="long side in pixels (default: as IN is)")
-    use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast_files")
+    use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast.files")
 
 
 def _help(name: str, text: str, default: Any) -> str:
@@ -190,7 +191,7 @@ def schedule(text: str) -> Any:
 
 def run_stylise(args: argparse.Namespace) -> int:
     """`nstutils stylise`."""
-    from nstutils.stylise import stylise
+    from nstutils.transfer import stylise
 
     known = {item.name for item in dataclasses.fields(Options)}
     begin, worked = time.perf_counter(), threading.Event()
@@ -216,11 +217,11 @@ def run_figure(args: argparse.Namespace) -> int:
     if "list" in args.id:
         print("\n".join(FIGURES))
         return 0
-    from nstutils.experiments import figure
+    from nstutils.papers.experiments import figure
 
     wanted = FIGURES if "all" in args.id else tuple(dict.fromkeys(args.id))
     if not args.folder:
-        raise ValueError("--out is '', which is empty; give a folder, for instance build/figures")
+        raise UserError("--out is '', which is empty; give a folder, for instance build/figures")
     failed = 0
     with executor(args.jobs, args.dask) as pool:
         for id in wanted:
@@ -241,7 +242,7 @@ def run_figure(args: argparse.Namespace) -> int:
 def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
     """Where runs are made: nowhere else (None), processes, or the workers of a Dask cluster."""
     if jobs < 1:
-        raise ValueError(f"jobs is {jobs}, but must be at least 1; give the number of processes")
+        raise UserError(f"jobs is {jobs}, but must be at least 1; give the number of processes")
     if address is not None:
         with dask(address) as pool:
             yield pool
@@ -260,7 +261,7 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
 def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
     """The workers of a Dask cluster as an executor."""
     if not address.rpartition(":")[2].isdigit():
-        raise ValueError(f"--dask is {address!r}, but a scheduler's address has a port; give it as tcp://host:8786")
+        raise UserError(f"--dask is {address!r}, but a scheduler's address has a port; give it as tcp://host:8786")
     try:
         client_of = importlib.import_module("distributed").Client  # optional, so that no plain import asks for it
     except ImportError:
@@ -275,7 +276,7 @@ def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
 
 def run_fast_train(args: argparse.Namespace) -> int:
     """`nstutils fast train`."""
-    from nstutils.fast_training import train
+    from nstutils.fast.training import train
 
     recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(Recipe)}
     done = train(args.style, args.images, out=args.out, resume=args.resume, progress=True, **recipe)
@@ -293,8 +294,8 @@ def run_fast_train(args: argparse.Namespace) -> int:
 
 def run_fast_apply(args: argparse.Namespace) -> int:
     """`nstutils fast apply`."""
-    from nstutils import fast
-    from nstutils.fast_files import apply_file
+    from nstutils.fast import network as fast
+    from nstutils.fast.files import apply_file
 
     begin = time.perf_counter()
     net = fast.load(args.model)
@@ -312,7 +313,7 @@ def fast_style(text: str | None) -> int | str | list[float] | None:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"--style is {text!r}, wanted a number, a name, or weights with commas as 0.5,0.5") from None
+        raise UserError(f"--style is {text!r}, wanted a number, a name, or weights with commas as 0.5,0.5") from None
 
 
 def run_fetch(args: argparse.Namespace) -> int:
@@ -320,7 +321,7 @@ def run_fetch(args: argparse.Namespace) -> int:
     wanted = [name for what in args.name for name in fetch.names(what)]
     for name in dict.fromkeys(wanted):
         if name in fetch.WEIGHTS:
-            from nstutils import weights
+            from nstutils.library import weights
 
             if not weights.fetched(name):
                 weights.keep(name)

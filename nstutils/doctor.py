@@ -9,10 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 import torch
 
-from nstutils import devices, fetch, images
+from nstutils import images
 from nstutils.backbones import geometry
-from nstutils.settings import settings
-from nstutils.weights import backbone, fetched, kept_filters, structure
+from nstutils.library import fetch
+from nstutils.library.settings import settings
+from nstutils.library.weights import backbone, fetched, kept_filters, structure
+from nstutils.runs import devices
 
 PACKAGES = ("torch", "torchvision", "jupyterlab", "matplotlib", "ipywidgets", "pillow", "nbval", "nbgrader", "numpy")
 

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, Layer, geometry
-from nstutils.options import GUIDE_MODES
+from nstutils.library.errors import UserError
+from nstutils.runs.options import GUIDE_MODES
 
 Mask = str | os.PathLike[str] | Tensor | images.InMemory
 
@@ -35,12 +36,12 @@ def load_mask(mask: Mask, picture: Tensor) -> Tensor:
     name = f"the mask {os.fspath(mask)}" if isinstance(mask, str | os.PathLike) else "the mask"
     height, width = picture.shape[-2:]
     if abs(found.shape[-1] * height - found.shape[-2] * width) > max(*found.shape[-2:], height, width):
-        raise ValueError(
+        raise UserError(
             f"{name} is {found.shape[-1]} x {found.shape[-2]} pixels, its picture {width} x {height}; "
             "give a mask of the picture's shape"
         )
     if not bool((found > 0).any()):
-        raise ValueError(f"{name} is black everywhere (0 of {found.numel()} pixels); paint its region white")
+        raise UserError(f"{name} is black everywhere (0 of {found.numel()} pixels); paint its region white")
     return F.adaptive_avg_pool2d(found, (height, width))
 
 
@@ -53,9 +54,9 @@ def read_mask(mask: Mask) -> Tensor:
     if not isinstance(mask, Tensor):
         return _scaled(images.load(mask, behind="black").mean(1, keepdim=True))
     if mask.ndim != 4 or mask.shape[:2] != (1, 1) or not mask.numel():
-        raise ValueError(f"a mask is a tensor 1 x 1 x height x width, this one is {tuple(mask.shape)}; reshape it")
+        raise UserError(f"a mask is a tensor 1 x 1 x height x width, this one is {tuple(mask.shape)}; reshape it")
     if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
-        raise ValueError("the mask has values outside [0, 1]; scale it, for instance with mask / 255")
+        raise UserError("the mask has values outside [0, 1]; scale it, for instance with mask / 255")
     return _scaled(mask.detach().float())
 
 
@@ -66,7 +67,7 @@ def _scaled(mask: Tensor) -> Tensor:
 def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: str = "simple") -> dict[str, Tensor]:
     """The guide of each layer, 1 x 1 x h x w with ΣT² = 1, in one of `MODES`."""
     if mode not in MODES:
-        raise ValueError(f"mode {mode!r} is not known; choose from {', '.join(MODES)}")
+        raise UserError(f"mode {mode!r} is not known; choose from {', '.join(MODES)}")
     rows = {row.name: row for row in geometry(net)}
     net.check(layers, mask)
     guides = {}
@@ -75,7 +76,7 @@ def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: 
         energy = guide.square().sum()
         if not energy > 0:
             count = f"{int((mask > 0.5).sum())} of {mask.numel()} pixels ({mask.shape[-1]} x {mask.shape[-2]})"
-            raise ValueError(
+            raise UserError(
                 f"the mask is empty at layer {layer}: its region has {count}, too few for mode {mode!r}; draw a larger region, "
                 "take a larger picture, leave this layer out, or use mode 'simple'"
             )

@@ -22,7 +22,8 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import fetch
+from nstutils.library import fetch
+from nstutils.library.errors import UserError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
@@ -128,13 +129,13 @@ def reading(name: str | Path) -> Iterator[None]:
         yield
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
-        raise ValueError(f"{name} is not a picture that can be read; {wanted}") from error
+        raise UserError(f"{name} is not a picture that can be read; {wanted}") from error
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} has too many pixels to be read safely; scale it down first") from error
+        raise UserError(f"{name} has too many pixels to be read safely; scale it down first") from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise all sorts on damaged files
-        raise ValueError(f"{name} is damaged or cannot be read ({reason(error)}); replace the file") from error
+        raise UserError(f"{name} is damaged or cannot be read ({reason(error)}); replace the file") from error
 
 
 def bounded(file: Image.Image) -> Image.Image:
@@ -181,11 +182,11 @@ def _from_array(values: np.ndarray, behind: str) -> Tensor:
         try:
             return from_pil(Image.fromarray(values), behind)
         except TypeError as error:
-            raise ValueError(f"{told}, wanted height x width x 3; reshape it") from error
+            raise UserError(f"{told}, wanted height x width x 3; reshape it") from error
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)) or not values.size:
-        raise ValueError(f"{told}, wanted height x width x 3; reshape it")
+        raise UserError(f"{told}, wanted height x width x 3; reshape it")
     if values.dtype.kind not in "fb" or not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(f"{told}, wanted uint8, or numbers with a point in [0, 1]; scale it, for instance with picture / 255")
+        raise UserError(f"{told}, wanted uint8, or numbers with a point in [0, 1]; scale it, for instance with picture / 255")
     rgb = np.broadcast_to(values.reshape(*values.shape[:2], -1), (*values.shape[:2], 3))
     return torch.from_numpy(np.array(rgb, dtype=np.float32)).permute(2, 0, 1)[None].contiguous()
 
@@ -204,7 +205,7 @@ def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
 def _grey(values: np.ndarray, mode: str) -> np.ndarray:
     """Deep grey in [0, 1]. Of floats and 32 bits no file says which value is white: the usual one that suits nearly all."""
     if not np.isfinite(values).all():
-        raise ValueError("it holds NaN or infinity")
+        raise UserError("it holds NaN or infinity")
     bright = 65535.0 if mode.startswith("I;16") else float(np.percentile(values, 99))  # a stray value decides nothing
     if mode == "I" and not 0 <= bright <= 2 * 65535:  # Pillow reads 32 bits without a sign as if they had one
         values = values.astype(np.uint32)
@@ -226,7 +227,7 @@ def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
 def fitted(image: Tensor, long: int) -> tuple[int, int]:
     """(height, width) of `image` scaled to `long` pixels on its long side, its shape kept."""
     if long < 1:
-        raise ValueError(f"size is {long}, but a picture needs at least 1 pixel; give a positive number")
+        raise UserError(f"size is {long}, but a picture needs at least 1 pixel; give a positive number")
     height, width = image.shape[-2:]
     return max(1, round(height * long / max(height, width))), max(1, round(width * long / max(height, width)))
 
@@ -265,7 +266,7 @@ def encoded(image: Tensor, suffix: str) -> bytes:
         picture.save(file, kind, **QUALITY.get(kind, {}))
     except (OSError, ValueError) as error:
         size = f"{picture.width} x {picture.height} pixels"
-        raise ValueError(f"{size} cannot be written as {kind} ({reason(error)}); make it smaller or take PNG") from error
+        raise UserError(f"{size} cannot be written as {kind} ({reason(error)}); make it smaller or take PNG") from error
     return file.getvalue()
 
 
@@ -275,11 +276,11 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMA
     Nothing is made yet: missing folders come with the file.
     """
     if not os.fspath(path):
-        raise ValueError("the name of the file to write is '', which is empty; give one, for instance out.png")
+        raise UserError("the name of the file to write is '', which is empty; give one, for instance out.png")
     path = Path(os.path.expanduser(path))
     if path.suffix.lower() not in suffixes:
         ends = f"{'one of ' if len(suffixes) > 1 else ''}{', '.join(suffixes)}"
-        raise ValueError(f"cannot tell the format of {os.fspath(path)!r}; end its name in {ends}")
+        raise UserError(f"cannot tell the format of {os.fspath(path)!r}; end its name in {ends}")
     if os.path.isdir(path):
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
     if os.path.exists(path) and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
@@ -346,11 +347,11 @@ def reason(error: BaseException) -> str:
 def to_pil(image: Tensor) -> Image.Image:
     """The picture (1 x 3 x H x W or 3 x H x W) as a Pillow image; values outside [0, 1] are clipped."""
     if image.ndim == 4 and image.shape[0] != 1:
-        raise ValueError(f"this is a batch of {image.shape[0]} pictures; choose one of them, for instance image[:1]")
+        raise UserError(f"this is a batch of {image.shape[0]} pictures; choose one of them, for instance image[:1]")
     if image.shape[-3:-2] != (3,) or image.ndim > 4:
-        raise ValueError(f"this is a tensor {tuple(image.shape)}, wanted 1 x 3 x height x width; reshape it")
+        raise UserError(f"this is a tensor {tuple(image.shape)}, wanted 1 x 3 x height x width; reshape it")
     if bool(image.isnan().any()):
-        raise ValueError("this picture holds NaN, which is no colour; lower the learning rate or the weights that made it")
+        raise UserError("this picture holds NaN, which is no colour; lower the learning rate or the weights that made it")
     pixels = image.detach().reshape(image.shape[-3:]).float().clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 

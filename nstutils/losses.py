@@ -11,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from nstutils.library.errors import UserError
+
 Activations = Mapping[str, Tensor]
 Sums = dict[str, Tensor]
 Crop = Callable[[str, Tensor], Tensor]
@@ -80,7 +82,7 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
     depend on the area of its guide, and an all-ones guide gives F Fᵀ / M again.
     """
     if features.ndim != 4:
-        raise ValueError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
+        raise UserError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
     if guide is None:
         return _product(features) / features[0, 0].numel()
     return _product(features, _unit(guide))
@@ -90,7 +92,7 @@ def _unit(guide: Tensor) -> Tensor:
     """The guide scaled to ΣT² = 1."""
     energy = guide.square().sum((-2, -1), keepdim=True)
     if not bool((energy > 0).all()):
-        raise ValueError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
+        raise UserError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
     return guide / energy.sqrt()
 
 
@@ -99,7 +101,7 @@ def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
     if guide is None:
         return _SelfProduct.apply(features.flatten(2))
     if guide.shape[-2:] != features.shape[-2:]:
-        raise ValueError(
+        raise UserError(
             f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
             "layer's size with nstutils.guidance.propagate"
         )
@@ -132,7 +134,7 @@ class ContentLoss:
         for layer, wanted in self.targets.items():
             found, wanted = activations[layer], crop(layer, wanted)
             if found.shape[1:] != wanted.shape[1:]:
-                raise ValueError(
+                raise UserError(
                     f"the target of {layer} is {tuple(wanted.shape)}, the picture gives {tuple(found.shape)}; "
                     "take pictures of one size"
                 )
@@ -162,7 +164,7 @@ class StyleLoss:
     def __post_init__(self) -> None:
         """Refuse another number of weights than of layers."""
         if self.weights is not None and len(self.weights) != len(self.targets):
-            raise ValueError(f"{len(self.weights)} weights for {len(self.targets)} layers; give one for each")
+            raise UserError(f"{len(self.weights)} weights for {len(self.targets)} layers; give one for each")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -251,7 +253,7 @@ def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
     kinds = {(type(loss), bool(getattr(loss, "guides", None)), len(getattr(loss, "losses", ()))) for loss in losses}
     kind = type(losses[0])
     if len(kinds) > 1 or kind not in (ContentLoss, StyleLoss, Mixture):
-        raise ValueError("only losses of one kind, and with as many regions, can share a batch; minimise these one by one")
+        raise UserError("only losses of one kind, and with as many regions, can share a batch; minimise these one by one")
     if kind is Mixture:
         regions = range(len(losses[0].losses))
         shares = tuple(_each([loss.weights[k] for loss in losses], _device(losses[0].losses[0])) for k in regions)
@@ -301,5 +303,5 @@ def total(losses: Mapping[str, Tensor], terms: Terms) -> Tensor:
     """The weighted sum of the terms, one number a picture; a term of weight 0 takes no part."""
     parts = [weight * losses[name] for name, (weight, _) in terms.items() if isinstance(weight, Tensor) or weight]
     if not parts:
-        raise ValueError("all weights are zero, so there is nothing to minimise; give alpha, beta or tv a positive value")
+        raise UserError("all weights are zero, so there is nothing to minimise; give alpha, beta or tv a positive value")
     return torch.stack(parts).sum(0)

@@ -16,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import fetch, images
+from nstutils import images
+from nstutils.library import fetch
+from nstutils.library.errors import UserError
 
 COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
 
@@ -64,7 +66,7 @@ class Result:
         card, state = _card_and_state(path)
         differ = differences(card.get("settings", {}), expect or {})
         if differ:
-            raise ValueError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
+            raise UserError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
         history = card.get("history", {})
         card = {key: value for key, value in card.items() if key not in ("finished", "picture_sha256", "history")}
         return Result(images.load(path), history, card, state)
@@ -85,10 +87,10 @@ def _card_and_state(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     if ours or unfinished:
         saved = load_state(state_path(path))
         if not saved.keys() >= {"card", "state"}:
-            raise ValueError(f"{state_path(path)} is damaged (no state in it); start the run again without --resume")
+            raise UserError(f"{state_path(path)} is damaged (no state in it); start the run again without --resume")
         if ours or saved["card"]["picture_sha256"] == digest:
             return saved["card"], saved["state"]
-    raise ValueError(f"{path} is not the picture its run card was written for; make it again")
+    raise UserError(f"{path} is not the picture its run card was written for; make it again")
 
 
 def card_path(path: Path) -> Path:
@@ -114,12 +116,12 @@ def read_card(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{card_path(path)} is damaged ({images.reason(error)}); make the picture again") from error
+        raise UserError(f"{card_path(path)} is damaged ({images.reason(error)}); make the picture again") from error
     if not isinstance(card, dict):
-        raise ValueError(f"{card_path(path)} is not a run card; make the picture again")
+        raise UserError(f"{card_path(path)} is not a run card; make the picture again")
     seal = card.pop("card_sha256", None)
     if sealed(card)["card_sha256"] != seal:
-        raise ValueError(f"{card_path(path)} was changed since it was written; make the picture again")
+        raise UserError(f"{card_path(path)} was changed since it was written; make the picture again")
     return card
 
 
@@ -128,7 +130,7 @@ def as_json(value: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     except ValueError as error:
-        raise ValueError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
+        raise UserError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
     return text.encode(errors="backslashreplace")  # a lone surrogate becomes \udc.., which JSON reads as the same
 
 
@@ -213,14 +215,14 @@ def load_state(path: Path) -> dict[str, Any]:
             header = file.metadata() or {}
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if _checksum(header["state"], found) != header["checksum"]:
-            raise ValueError("its checksum is another")
+            raise UserError("its checksum is another")
         # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
         tensors = {name: tensor.clone() for name, tensor in found.items()}
         skeleton = json.loads(header["state"])
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
     except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({images.reason(error)}); start the run again without --resume") from error
+        raise UserError(f"{path} is damaged ({images.reason(error)}); start the run again without --resume") from error
 
     def full(value: Any) -> Any:
         if "tensor" in value:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils.options import RATES
+from nstutils.runs.options import RATES
 
 State = dict[str, Any]
 

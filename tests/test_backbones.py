@@ -8,7 +8,6 @@ import torchvision
 from conftest import Counting
 from torch import Tensor, nn
 
-from nstutils import weights
 from nstutils.backbones import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
@@ -21,6 +20,7 @@ from nstutils.backbones import (
     squeezenet,
     vgg,
 )
+from nstutils.library import weights
 
 NARROW = (3, 4, 5, 6, 7)
 VGG19 = [

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from nstutils import images
-from nstutils.brush import Brush, brush, encoded, mapped, middle, outlined, regions
+from nstutils.course.brush import Brush, brush, encoded, mapped, middle, outlined, regions
 from nstutils.guidance import load_mask
 
 LIVE = "application/vnd.jupyter.widget-view+json"

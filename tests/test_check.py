@@ -7,7 +7,7 @@ import torch
 from exercises import GRADIENT, LESSONS, RIGHT, SOLUTIONS, cells, first_input, hidden, number, refused, solution
 from torch import Tensor
 
-from nstutils import check
+from nstutils.course import check
 
 ANSWERS = [(name, answer) for name, answers in RIGHT.items() for answer in answers]
 MISTAKES = [(name, sentence) for name, mistakes in check.WRONG.items() for sentence in mistakes]

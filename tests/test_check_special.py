@@ -9,10 +9,10 @@ from exercises.lesson01 import looped
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import check
 from nstutils.backbones import geometry
-from nstutils.check import lesson00, lesson01
-from nstutils.weights import structure
+from nstutils.course import check
+from nstutils.course.check import lesson00, lesson01
+from nstutils.library.weights import structure
 
 
 def test_pictures_that_are_darkened_or_subtracted_in_place_are_refused() -> None:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from nstutils import cli
 from nstutils.backbones import vgg
 from nstutils.images import load, save
-from nstutils.options import Options
+from nstutils.runs.options import Options
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
 RUN = ("stylise", "content.png", "style.png", "-o", "out.png", *SHALLOW)
@@ -355,7 +355,7 @@ def test_no_room_is_told_in_one_sentence(
     if isinstance(error, OSError):
         monkeypatch.setattr("os.replace", fail)
     else:
-        monkeypatch.setattr(sys.modules["nstutils.stylise"], "prepare", fail)
+        monkeypatch.setattr(sys.modules["nstutils.transfer"], "prepare", fail)
     before = snapshot(desk)
     assert run(*RUN) == 1
     said = capsys.readouterr().err.splitlines()[-1] + "\n"

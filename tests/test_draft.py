@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, backbone, cli, load, preflight, results, save, stylise, sweep
+from nstutils import Result, backbone, cli, load, results, save, stylise, sweep
 from nstutils.backbones import VGG_CONVS, vgg
+from nstutils.descent import coarse_to_fine
 from nstutils.losses import evaluate, total
-from nstutils.optimise import coarse_to_fine
-from nstutils.options import Options
-from nstutils.problem import POLISH, prepare
+from nstutils.runs import preflight
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import POLISH, prepare
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 DRAFT: dict[str, Any] = {"backbone": "vgg16-hed", "weights": "large.safetensors", "draft": True, **LAYERS}
@@ -147,7 +148,7 @@ def test_a_draft_goes_with_every_other_option(changes: dict[str, Any], pictures:
 
 
 def test_the_draft_has_the_tiles_of_the_run(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstutils.preflight.tile_for", lambda net, *_: 16 if net.name == "vgg16-hed" else None)
+    monkeypatch.setattr("nstutils.runs.preflight.tile_for", lambda net, *_: 16 if net.name == "vgg16-hed" else None)
     problem = prepare(*pictures, Options(**DRAFT))
     assert problem.draft
     assert (problem.tile, problem.draft.tile) == (16, 16)
@@ -186,8 +187,8 @@ def test_a_long_run_is_announced_once_with_the_steps_of_both(
         asked.append((net.name, [stage.steps for stage in stages]))
         return preflight.Estimate(50.0, 10**9, None)
 
-    monkeypatch.setattr(sys.modules["nstutils.stylise"], "LONG", 0.0)
-    monkeypatch.setattr("nstutils.preflight.estimate", estimate)
+    monkeypatch.setattr(sys.modules["nstutils.transfer"], "LONG", 0.0)
+    monkeypatch.setattr("nstutils.runs.preflight.estimate", estimate)
     stylise(*pictures, **DRAFT, progress=True)
     assert asked == [("classroom", [5, 5]), ("vgg16-hed", [2])]
     assert capsys.readouterr().err.count("this run will take about 100 seconds and 1.0 GB, once its targets") == 1

@@ -14,15 +14,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils import claims, cli, experiments, fast, figure, figures, images, load, measures, recipes, trials
+from nstutils import cli, figure, images, load
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor, vgg
-from nstutils.claims import LAYERS, RATIOS, ROW, Case, Plan, cell
-from nstutils.experiments import ROWS, Record, find
+from nstutils.course import measures
+from nstutils.fast import network as fast
 from nstutils.losses import ContentLoss, StyleLoss, gram
-from nstutils.options import Options
-from nstutils.problem import identity
+from nstutils.papers import claims, experiments, figures, recipes, trials
+from nstutils.papers.claims import LAYERS, RATIOS, ROW, Case, Plan, cell
+from nstutils.papers.experiments import ROWS, Record, find
+from nstutils.papers.trials import FINE
 from nstutils.results import Result
-from nstutils.trials import FINE
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import identity
 
 IDS = [
     "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction", "gradients",
@@ -113,7 +116,7 @@ def test_what_was_made_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> Non
     def fail(*_: object, **__: object) -> None:
         pytest.fail("a run was made again")
 
-    for place in ("stylise", "sweeps"):
+    for place in ("transfer", "runs.sweeps"):
         monkeypatch.setattr(sys.modules[f"nstutils.{place}"], "coarse_to_fine", fail)
     monkeypatch.setattr(recipes, "upes", fail)
     for id, before in zip(wanted, first, strict=True):

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstutils import backbone, fast, images, tiles
+from nstutils import backbone, images
 from nstutils.backbones import STYLE_LAYERS
+from nstutils.fast import network as fast
 from nstutils.losses import StyleLoss
+from nstutils.runs import tiles
 
 KINDS = list(itertools.product(fast.NORMS, fast.UPS))
 

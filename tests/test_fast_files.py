@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nstutils import cli, fast, images
-from nstutils.fast_files import apply_file, frames
+from nstutils import cli, images
+from nstutils.fast import network as fast
+from nstutils.fast.files import apply_file, frames
 
 TINY = ("--steps=2", "--batch=1", "--size=32", "--style-size=48", "--width=4", "--blocks=1")
 

@@ -16,8 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from nstutils import fast, fast_training, images, results
-from nstutils.fast_training import FastStep, Photographs, Recipe, train
+from nstutils import images, results
+from nstutils.fast import network as fast
+from nstutils.fast import training as fast_training
+from nstutils.fast.training import FastStep, Photographs, Recipe, train
 
 TINY: dict[str, Any] = {"batch": 2, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
 STYLES = ("swirls", "mosaic")
@@ -128,7 +130,7 @@ def test_a_stopped_training_goes_on_exactly(folder: Path, tmp_path: Path) -> Non
 def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
     out, state = tmp_path / "net.safetensors", results.state_path(tmp_path / "net.safetensors")
     program = (
-        "import torch; torch.set_num_threads(1); from nstutils.fast_training import train; "
+        "import torch; torch.set_num_threads(1); from nstutils.fast.training import train; "
         f"train({STYLES!r}, {str(folder)!r}, out={str(out)!r}, every=0, steps=100000, **{TINY!r})"
     )
     child = subprocess.Popen([sys.executable, "-c", program])

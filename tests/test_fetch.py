@@ -15,7 +15,8 @@ import requests
 import torch
 from PIL import Image
 
-from nstutils import fetch, images
+from nstutils import images
+from nstutils.library import fetch
 
 OUTSIDE = os.environ.get("NSTUTILS_TEST_PICTURES") or os.environ.get("NSTUTILS_MIRROR") or ""
 

@@ -14,8 +14,8 @@ from nbformat import NotebookNode
 from nbgrader.utils import determine_grade
 from torch import Tensor
 
-from nstutils import check
-from nstutils.settings import settings
+from nstutils.course import check
+from nstutils.library.settings import settings
 
 UNWRITTEN = "gram: not written yet; the lesson goes on with the library's function"
 FAILING = {  # a cell: what a reader sees of it
@@ -33,7 +33,7 @@ FAILING = {  # a cell: what a reader sees of it
 
 def notebook(*sources: str) -> NotebookNode:
     """A notebook of these cells after the imports."""
-    cells = ["from nstutils import check, gram, settings", *sources]
+    cells = ["from nstutils import gram, settings\nfrom nstutils.course import check", *sources]
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
 
 

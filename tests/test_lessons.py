@@ -19,11 +19,11 @@ ROOT = Path(__file__).parent.parent
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WIDEST, LONGEST = 88, 25  # characters of a line of code, lines of a cell: JupyterLab does not wrap them
-PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.plots as plots, torch\n"
+PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.course.plots as plots, torch\n"
 MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
     "batch norm that uses what it remembers while it trains": (
         "08_fast_transfer",
-        "import nstutils.fast as fast\nfinished = fast.Unit.finished\n"
+        "import nstutils.fast.network as fast\nfinished = fast.Unit.finished\n"
         "fast.Unit.finished = lambda self, *given: finished(self.eval() if self.norm == 'batch' else self, *given)",
     ),
     "guides of any energy": ("07_guided_gram", "L._unit = lambda guide: guide"),
@@ -58,7 +58,7 @@ MUTANTS = {  # what is broken in the library: (the lesson that must notice, the 
     ),
     "alpha and beta swapped": (
         "05_tradeoff",
-        "import nstutils.problem as P, dataclasses\n"
+        "import nstutils.runs.resolve as P, dataclasses\n"
         "terms = P.Problem._terms\n"
         "def swapped(self, targets, weights):\n"
         "    o = dataclasses.replace(self.options, alpha=self.options.beta, beta=self.options.alpha)\n"

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstutils import images, measures
+from nstutils import images
 from nstutils.backbones import FeatureExtractor
+from nstutils.course import measures
 
 
 def waves(period: float, size: int = 128) -> Tensor:

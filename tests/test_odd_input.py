@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from nstutils import cli, fast, images, results, stylise, sweep
+from nstutils import cli, images, results, stylise, sweep
 from nstutils.backbones import vgg
-from nstutils.fast_files import apply_file
-from nstutils.fast_training import Photographs, train
+from nstutils.fast import network as fast
+from nstutils.fast.files import apply_file
+from nstutils.fast.training import Photographs, train
 from nstutils.guidance import load_mask
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
@@ -218,7 +219,7 @@ runpy.run_module("nstutils", run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.parametrize(
-    "module", ["nstutils.cli", "argparse", "requests", "torch", "numpy", "torch.nn", "nstutils.stylise", "nstutils.optimise"]
+    "module", ["nstutils.cli", "argparse", "requests", "torch", "numpy", "torch.nn", "nstutils.transfer", "nstutils.descent"]
 )
 def test_an_interrupt_while_modules_load_is_one_line(module: str) -> None:
     words = [module, "stylise", picture("a.png"), picture("b.png"), "-o", "out.png", *SHALLOW]

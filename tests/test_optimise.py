@@ -15,12 +15,12 @@ import torch
 from conftest import Counting
 from torch import Tensor
 
+from nstutils.descent import PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
-from nstutils.optimise import PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
-from nstutils.options import PAPERS, Options
-from nstutils.problem import prepare
 from nstutils.results import Result, load_state, save_state
-from nstutils.stylise import stylise
+from nstutils.runs.options import PAPERS, Options
+from nstutils.runs.resolve import prepare
+from nstutils.transfer import stylise
 from nstutils.updates import METHODS
 
 SIZE = (10, 12)

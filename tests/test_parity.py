@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstutils import stylise, tiles
+from nstutils import stylise
 from nstutils.backbones import converted
-from nstutils.options import Options
-from nstutils.problem import prepare
+from nstutils.runs import tiles
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import prepare
 
 
 def gradient(dtype: torch.dtype) -> Tensor:

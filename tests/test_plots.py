@@ -6,7 +6,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nstutils import images, plots
+from nstutils import images
+from nstutils.course import plots
 
 HISTORY = {
     "steps": [

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nstutils import backbone, images, preflight, stylise
+from nstutils import backbone, images, stylise
 from nstutils.cli import main
-from nstutils.optimise import Stage
-from nstutils.options import PAPERS
+from nstutils.descent import Stage
+from nstutils.runs import preflight
+from nstutils.runs.options import PAPERS
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu4_2")
 
@@ -110,7 +111,7 @@ def test_a_long_run_is_announced_before_its_targets_are_computed(
     def targets(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstutils.problem._targets", targets)
+    monkeypatch.setattr("nstutils.runs.resolve._targets", targets)
     with pytest.raises(KeyboardInterrupt):
         stylise(*pictures, size=200, tile=64, steps=4, progress=True)
     assert re.search(r"this run will take about .* in tiles of 64 pixels, once its targets", capsys.readouterr().err)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pooch
 import pytest
 
-from nstutils.settings import BACKBONES, PRESETS, settings
+from nstutils.library.settings import BACKBONES, PRESETS, settings
 
 
 def test_without_any_variable_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:

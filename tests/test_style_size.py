@@ -11,13 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from nstutils import Result, backbone, cli, fast, guidance, images, load, preflight, save, stylise, sweep, tiles, trials
+from nstutils import Result, backbone, cli, guidance, images, load, save, stylise, sweep
 from nstutils.backbones import vgg
-from nstutils.claims import Case, Plan, targets
-from nstutils.fast_training import train
+from nstutils.fast import network as fast
+from nstutils.fast.training import train
 from nstutils.losses import gram
-from nstutils.options import PAPERS, Options
-from nstutils.problem import prepare, style_long, style_sizes
+from nstutils.papers import trials
+from nstutils.papers.claims import Case, Plan, targets
+from nstutils.runs import preflight, tiles
+from nstutils.runs.options import PAPERS, Options
+from nstutils.runs.resolve import prepare, style_long, style_sizes
 
 LAYERS: dict[str, Any] = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 QUICK: dict[str, Any] = PAPERS | {"size": 32, "steps": 4, "scales": "16,32", "dtype": "float32"} | LAYERS
@@ -235,8 +238,8 @@ def test_the_time_of_large_targets_is_told(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstutils.problem._targets", stopped)
-    monkeypatch.setattr(sys.modules["nstutils.stylise"], "LONG", 2e9)
+    monkeypatch.setattr("nstutils.runs.resolve._targets", stopped)
+    monkeypatch.setattr(sys.modules["nstutils.transfer"], "LONG", 2e9)
     told = []
     for size in (None, 768):
         with pytest.raises(KeyboardInterrupt):

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
 from nstutils.backbones import vgg
-from nstutils.optimise import coarse_to_fine
-from nstutils.options import PAPERS, Options
-from nstutils.problem import prepare
+from nstutils.descent import coarse_to_fine
 from nstutils.results import state_path
+from nstutils.runs.options import PAPERS, Options
+from nstutils.runs.resolve import prepare
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 QUICK: dict[str, Any] = PAPERS | {"size": 32, "steps": 6, "scales": "16,32", "dtype": "float32"} | LAYERS
@@ -449,7 +449,7 @@ def test_every_kind_of_start_is_where_the_run_begins(init: str, pictures: tuple[
 
 SAVING = """
 import sys
-from nstutils.optimise import coarse_to_fine
+from nstutils.descent import coarse_to_fine
 coarse_to_fine.__kwdefaults__["every"] = 0.0  # a checkpoint after every step
 from nstutils.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -561,7 +561,7 @@ def test_going_on_with_a_finished_run_says_so_and_does_nothing(
     assert cli.main(words) == 0
     before = {path: path.read_bytes() for path in tmp_path.glob("out*")}
     capsys.readouterr()
-    monkeypatch.setattr(sys.modules["nstutils.stylise"], "coarse_to_fine", None)
+    monkeypatch.setattr(sys.modules["nstutils.transfer"], "coarse_to_fine", None)
     assert cli.main([*words, "--resume", "--history=log.json"]) == 0
     assert "finished already" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in tmp_path.glob("out*")} == before
@@ -580,7 +580,7 @@ def test_an_input_behind_a_tilde_is_never_written_over(tmp_path: Path, monkeypat
 
 def test_a_picture_that_was_fetched_is_never_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
     save(torch.rand(1, 3, 24, 32), "kept.png")
-    monkeypatch.setattr("nstutils.fetch.cached", lambda name: Path("kept.png"))
+    monkeypatch.setattr("nstutils.library.fetch.cached", lambda name: Path("kept.png"))
     with pytest.raises(ValueError, match="is one of the files to read"):
         stylise("starry_night", "swirls", out="kept.png", **QUICK)
 
@@ -619,8 +619,8 @@ def test_a_run_that_goes_on_keeps_its_tiles_whatever_memory_is_free(
     monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
     for number, (then, now) in enumerate([(16, None), (None, 16)]):
         out = f"{number}.png"
-        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, then=then: then)
+        monkeypatch.setattr("nstutils.runs.preflight.tile_for", lambda *given, then=then: then)
         with pytest.raises(Killed):
             stylise(*pictures, out=out, **QUICK, watch=lambda step: step.index > 1 and killed(step))
-        monkeypatch.setattr("nstutils.preflight.tile_for", lambda *given, now=now: now)
+        monkeypatch.setattr("nstutils.runs.preflight.tile_for", lambda *given, now=now: now)
         assert stylise(*pictures, out=out, **QUICK, resume=True).card["tile"] == then

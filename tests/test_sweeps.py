@@ -18,14 +18,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, load, preflight, save, stylise, sweep, sweeps
+from nstutils import Result, load, save, stylise, sweep
 from nstutils import losses as losses_module
 from nstutils.backbones import vgg
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram, joined
-from nstutils.options import PAPERS
-from nstutils.sweeps import SweepError, grid
+from nstutils.runs import preflight, sweeps
+from nstutils.runs.options import PAPERS
+from nstutils.runs.sweeps import SweepError, grid
 
-optimise_module = sys.modules["nstutils.optimise"]
+optimise_module = sys.modules["nstutils.descent"]
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
 SMALL: dict[str, Any] = {"size": 64, "steps": 6, "scales": "48,64", "dtype": "float32", "content_layers": ["relu2_1"]}
 QUICK = PAPERS | SMALL  # Adam, whose runs share batches, from noise, so that seeds differ
@@ -51,7 +52,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(init))
         return optimise_module.coarse_to_fine(net, init, *rest, **options)
 
-    for name in ("sweeps", "stylise"):
+    for name in ("runs.sweeps", "transfer"):
         monkeypatch.setattr(sys.modules[f"nstutils.{name}"], "coarse_to_fine", counted)
     return seen
 
@@ -509,7 +510,7 @@ def sweeping(pictures: tuple[str, str], folder: str, every: float, weights: str)
 def killed(pictures: tuple[str, str], kills: int) -> None:
     """Kill sweeps at random moments and begin each again until it ends; all end like an undisturbed one."""
     context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
-    context.set_forkserver_preload(["nstutils.sweeps", __name__])
+    context.set_forkserver_preload(["nstutils.runs.sweeps", __name__])
 
     def started(folder: str, every: float) -> Any:
         weights = os.environ["NSTUTILS_WEIGHTS"]

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstutils import tiles
 from nstutils.backbones import FeatureExtractor, vgg
 from nstutils.guidance import propagate
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, evaluate, gram, total
+from nstutils.runs import tiles
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nstutils import backbone, images, measures, weights
+from nstutils import backbone, images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
+from nstutils.course import measures
+from nstutils.library import weights
 
 TOOLS = Path(__file__).parent.parent / "tools"
 

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 from torchvision.models.vgg import cfgs, make_layers
 
-from nstutils import backbone, cli, fetch, weights
+from nstutils import backbone, cli
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG_CONVS, FeatureExtractor, geometry, vgg
+from nstutils.library import fetch, weights
 
 PLACES = {"vgg19": ("relu5_1", 29), "vgg16": ("relu4_2", 20), "squeezenet": ("fire5", 7)}  # in torchvision's `features`
 

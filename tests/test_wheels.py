@@ -19,9 +19,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nstutils import backbone, cli, doctor, fetch, load, stylise, weights, wheels
+from nstutils import backbone, cli, doctor, load, stylise
 from nstutils.backbones import VGG_CONVS
-from nstutils.settings import settings
+from nstutils.library import fetch, weights, wheels
+from nstutils.library.settings import settings
 
 REAL = settings().cache / "vgg16-hed-features.safetensors"  # the reader's own, before a test hides it
 CONVS, WIDTHS = VGG_CONVS["vgg16-hed"], (3, 4, 5, 6, 7)

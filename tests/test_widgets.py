@@ -13,8 +13,9 @@ from jupyter_client.manager import start_new_kernel
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nstutils import images, stylise, widgets
-from nstutils.optimise import Step
+from nstutils import images, stylise
+from nstutils.course import widgets
+from nstutils.descent import Step
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 
@@ -71,7 +72,7 @@ class Screen:
         self.now = 0.0
         self.seconds = seconds_a_step
         monkeypatch.setattr("IPython.display.display", self.display)
-        monkeypatch.setattr("nstutils.widgets.time.perf_counter", self.clock)
+        monkeypatch.setattr("nstutils.course.widgets.time.perf_counter", self.clock)
 
     def clock(self) -> float:
         self.now += self.seconds
@@ -249,7 +250,7 @@ def test_words_of_an_error_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch
 
 WAITING = """
 import threading, time
-from nstutils import widgets
+from nstutils.course import widgets
 stop = threading.Event()
 button = widgets.stop_button(stop)
 print(button.comm.comm_id, flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nstutils import images
-from nstutils.experiments import ROWS
+from nstutils.papers.experiments import ROWS
 
 ROOT = Path(__file__).parent.parent
 MARKS = ("<!-- claims: made by tools/claims.py -->", "<!-- end of the claims -->")

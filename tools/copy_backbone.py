@@ -27,11 +27,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils import images, weights
+from nstutils import images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, balance, converted, scaled, vgg
-from nstutils.devices import choose
-from nstutils.fast_training import Photographs
+from nstutils.fast.training import Photographs
+from nstutils.library import weights
 from nstutils.losses import gram
+from nstutils.runs.devices import choose
 
 CONVS = VGG_CONVS["vgg16"]
 PLAN = [f"{block}_{index}" for block, count in enumerate(CONVS, 1) for index in range(1, count + 1)]

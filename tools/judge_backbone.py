@@ -17,12 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils import images, measures, optimise, stylise, weights
+from nstutils import images, optimise, stylise
 from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
+from nstutils.course import measures
+from nstutils.descent import descend
+from nstutils.library import weights
 from nstutils.losses import ContentLoss, StyleLoss, evaluate, gram, total
-from nstutils.optimise import descend
-from nstutils.options import Options
-from nstutils.problem import Problem, prepare
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import Problem, prepare
 
 PHOTOGRAPHS = ("town", "chelsea", "astronaut", "coffee")
 STYLES = ("swirls", "mosaic", "impasto", "wave", "glass", "fields")

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nstutils import fast, images, stylise
+from nstutils import images, stylise
+from nstutils.fast import network as fast
+from nstutils.library.settings import settings
 from nstutils.losses import evaluate, total
-from nstutils.options import Options
-from nstutils.problem import prepare
-from nstutils.settings import settings
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import prepare
 
 PHOTOGRAPHS = ("town", "hills", "coast", "astronaut", "chelsea", "coffee", "rocket", "camera", "tubingen", "golden_gate")
 

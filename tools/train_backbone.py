@@ -27,10 +27,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils import weights
 from nstutils.backbones import IMAGENET_MEAN as MEAN
 from nstutils.backbones import IMAGENET_STD as STD
 from nstutils.backbones import FeatureExtractor, Fire, converted, rescaled, squeezenet, vgg
+from nstutils.library import weights
 
 READ = {  # layer: (pixels of the read-out per position, shrinking of the crop it must give back)
     "vgg": {"relu1_1": (1, 1), "relu2_1": (2, 1), "relu3_1": (4, 1), "relu4_2": (2, 4), "relu5_1": (2, 8)},

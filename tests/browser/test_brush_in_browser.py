@@ -7,7 +7,7 @@ import pytest
 
 PAINT = """
 from nstutils import load, stylise
-from nstutils.brush import brush
+from nstutils.course.brush import brush
 painter = brush(load("coast", 96))
 painter
 """

@@ -13,19 +13,22 @@ LESSONS = sorted(path.name for path in (ROOT / "notebooks" / "solutions").glob("
 TRADEOFF = "solutions/05_tradeoff.ipynb"
 PREVIEW = """
 import threading
-from nstutils import load, stylise, widgets
+from nstutils import load, stylise
+from nstutils.course import widgets
 stop = threading.Event()
 options = {"size": 64, "steps": 100_000, "scales": "1", "style_layers": ("relu1_1",), "content_layers": ("relu2_2",)}
 result = stylise("town", "swirls", watch=widgets.preview(100_000, stop), stop=stop, **options)
 print("kept", tuple(result.image.shape), "finished", result.finished)
 """
 LIVE = """
-from nstutils import load, widgets
+from nstutils import load
+from nstutils.course import widgets
 options = {"size": 64, "steps": STEPS, "content_layers": ("relu2_2",)}
 widgets.live("town", "swirls", load("town", 64), "The town.", **options)
 """
 EXPLORER = """
-from nstutils import load, plots, widgets
+from nstutils import load
+from nstutils.course import plots, widgets
 def draw(picture):
     return plots.show([load(picture, 64)], [picture])
 widgets.explore(draw, "A picture.", picture=["town", "coast", "hills"])

@@ -18,7 +18,7 @@ import pytest
 from nbformat import NotebookNode
 
 from exercises import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08
-from nstutils import check
+from nstutils.course import check
 
 Answer = Callable[..., Any]
 SOLUTIONS = Path(__file__).parent.parent.parent / "notebooks" / "solutions"

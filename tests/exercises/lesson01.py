@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils.check import lesson01
+from nstutils.course.check import lesson01
 
 
 def looped(image: Tensor, kernel: Tensor) -> Tensor:

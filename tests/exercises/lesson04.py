@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils import TVLoss, recipes
-from nstutils.problem import sum_of
+from nstutils import TVLoss
+from nstutils.papers import recipes
+from nstutils.runs.resolve import sum_of
 
 
 def weighed(content: Tensor, style: Tensor, tv: Tensor, alpha: float, beta: float, gamma: float, kappa: float) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils import claims
+from nstutils.papers import claims
 
 
 def pareto(points: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from common import replacing
 from tqdm import tqdm
 
 from nstutils import backbone, images
-from nstutils.settings import PRESETS
+from nstutils.library.settings import PRESETS
 
 HERE = Path(__file__).parent
 LIMIT = {"ONEDNN_MAX_CPU_ISA": "AVX2"}  # what most laptops have

@@ -12,12 +12,15 @@ from common import Clock, Job, answer, measured, told
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import fast, fast_training, images, preflight, stylise
-from nstutils.devices import bfloat16_pays, choose
+from nstutils import images, stylise
+from nstutils.descent import Stage
+from nstutils.fast import network as fast
+from nstutils.fast import training as fast_training
 from nstutils.losses import evaluate, total
-from nstutils.optimise import Stage
-from nstutils.options import Options
-from nstutils.problem import Problem, prepare
+from nstutils.runs import preflight
+from nstutils.runs.devices import bfloat16_pays, choose
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import Problem, prepare
 
 BUDGET = 1.0  # seconds from which one product is large enough
 

@@ -2,7 +2,7 @@
 
     python tools/bench/preflight.py [--quick | --large]
 
-Every case is a process of its own: it asks `nstutils.preflight.estimate` first, and then runs. `--large` shows instead that
+Every case is a process of its own: it asks `runs.preflight.estimate` first, then runs. `--large` shows instead that
 squares of 4096 pixels take bounded memory, and little more time per pixel than small pictures.
 """
 
@@ -15,10 +15,11 @@ from typing import Any
 from common import forget_peak, memory
 from tqdm import tqdm
 
-from nstutils import images, preflight
-from nstutils.optimise import coarse_to_fine
-from nstutils.options import Options
-from nstutils.problem import prepare
+from nstutils import images
+from nstutils.descent import coarse_to_fine
+from nstutils.runs import preflight
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import prepare
 
 NETWORKS = ("classroom", "random-vgg19")
 Case = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from nstutils.plots import COLOURS, DASHES
-from nstutils.settings import PRESETS
+from nstutils.course.plots import COLOURS, DASHES
+from nstutils.library.settings import PRESETS
 
 Row = dict[str, Any]
 LIMITED = {False: "as it is", True: "ONEDNN_MAX_CPU_ISA=AVX2"}

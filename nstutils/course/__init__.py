@@ -1,0 +1,1 @@
+"""What the lessons need besides: checks, widgets, plots, measures."""

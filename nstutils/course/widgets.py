@@ -1,0 +1,233 @@
+"""Explorers for the lessons: a thin shell of sliders over a pure function that draws a figure or makes a picture; and a look at
+a run as it goes.
+
+Where no kernel runs, a reader sees a still figure in their place.
+"""
+
+import html
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nstutils import images
+from nstutils.backbones import STYLE_LAYERS
+from nstutils.course import plots
+from nstutils.descent import Step
+from nstutils.library.settings import settings
+from nstutils.results import Result
+from nstutils.runs.resolve import Picture
+from nstutils.transfer import stylise
+
+Draw = Callable[..., Figure]
+Run = Callable[..., Result]
+UNDER_WAY: set[threading.Event] = set()  # the Stops of the runs that compute: a cell run again has lost its button
+RATIOS = (1e-3, 1e-5, 1e-4, 3e-4, 3e-3, 1e-2)  # of alpha and beta, to choose from, the first to begin with
+
+
+def explore(draw: Draw, words: str, **controls: Sequence[Any]) -> None:
+    """Show sliders for the arguments of `draw`, each over a list of choices with the first one chosen; the figure follows.
+
+    One output holds both the sliders and a still figure of the first choices, described by `words`: a running kernel shows
+    the one, a page without it the other.
+    """
+    box = sliders(draw, controls)
+    first = draw(**{name: choices[0] for name, choices in controls.items()})
+    plots.present(first, words, also=box._repr_mimebundle_())
+
+
+def menus(controls: Mapping[str, Sequence[Any]]) -> dict[str, ipywidgets.SelectionSlider]:
+    """A slider for each name, over its choices, at the first of them; numbers rise from left to right."""
+    return {name: _menu(name.replace("_", " "), choices) for name, choices in controls.items()}
+
+
+def _menu(name: str, choices: Sequence[Any]) -> ipywidgets.SelectionSlider:
+    numbers = all(isinstance(choice, int | float) for choice in choices)
+    return ipywidgets.SelectionSlider(
+        options=[(str(choice), choice) for choice in (sorted(choices) if numbers else choices)],
+        value=choices[0],
+        description=name,
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout=ipywidgets.Layout(width="min(100%, 480px)"),
+    )
+
+
+def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBox:
+    """The sliders, what they stand at in words, and the figure."""
+    choices = menus(controls)
+    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", align_self="flex-start"))
+    told = ipywidgets.HTML()
+
+    def redraw(_: Any = None) -> None:
+        chosen = {name: menu.value for name, menu in choices.items()}
+        try:
+            picture.value = png(draw(**chosen))
+            told.value = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+        except Exception as error:  # a front end shows no traceback of a slider
+            told.value = f"This choice cannot be drawn: {html.escape(images.reason(error))}"
+
+    for menu in choices.values():
+        menu.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([*choices.values(), told, picture])
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=80)
+    return data.getvalue()
+
+
+def live(
+    content: Picture, style: Picture, still: Tensor, words: str, *, ratios: Sequence[float] = RATIOS, **options: Any
+) -> None:
+    """Choose α/β and how many of the style layers, press Start and watch `stylise` make the picture; Stop ends it and keeps
+    the picture so far.
+
+    `still` is a picture that such a run made, described by `words`: what a page without a kernel shows. `options` are those
+    of `stylise`.
+    """
+    chosen = settings(options.get("preset"), options.get("backbone"))
+    family = "squeezenet" if chosen.backbone == "squeezenet" else "vgg"
+    layers = list(options.get("style_layers") or STYLE_LAYERS[family])
+
+    def run(alpha_over_beta: float, style_layers: int, **watched: Any) -> Result:
+        weights = {"beta": options.get("alpha", 1.0) / alpha_over_beta, "style_layers": layers[:style_layers]}
+        return stylise(content, style, **options | weights, **watched)
+
+    controls = {"alpha_over_beta": ratios, "style_layers": range(len(layers), 0, -1)}
+    box = started(run, still, controls, options.get("steps") or chosen.steps)
+    made = {"backbone": chosen.backbone, "size": max(still.shape[-2:])}
+    plots.present(plots.show([still], width=4), words, also=box._repr_mimebundle_(), **made)
+
+
+def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], steps: int) -> ipywidgets.VBox:
+    """Sliders for the arguments of `run`, Start, Stop, a line of words, and the picture, which is `still` until a run begins.
+
+    `run` is also given `watch` and `stop`. It has a thread of its own: the kernel stays free and hears Stop in any front end.
+    Runs of earlier cells are stopped: one that is run again has lost its button.
+    """
+    for earlier in tuple(UNDER_WAY):
+        earlier.set()
+    choices, stop, busy = menus(controls), threading.Event(), threading.Lock()
+    picture = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start"))
+    picture.value, told = images.encoded(still, ".jpg"), ipywidgets.HTML("Start makes a picture with these choices.")
+
+    def compute(chosen: Mapping[str, Any]) -> None:
+        try:
+            _watched(run, chosen, Progress(steps, stop), picture, told)
+        finally:
+            UNDER_WAY.discard(stop)
+            busy.release()
+
+    def begin(_: Any) -> None:
+        if not busy.acquire(blocking=False):
+            told.value = "A run is under way: stop it before you start another."
+            return
+        stop.clear()
+        UNDER_WAY.add(stop)
+        told.value = "Measuring the two pictures."
+        chosen = {name: menu.value for name, menu in choices.items()}
+        threading.Thread(target=compute, args=(chosen,), daemon=True).start()
+
+    start = ipywidgets.Button(description="Start", tooltip="Make a picture with these choices", button_style="primary")
+    start.on_click(begin)
+    for widget in (start, *choices.values()):
+        hear(widget)
+    return ipywidgets.VBox([*choices.values(), ipywidgets.HBox([start, stop_button(stop)]), told, picture])
+
+
+def _watched(
+    run: Run, chosen: Mapping[str, Any], progress: "Progress", picture: ipywidgets.Image, told: ipywidgets.HTML
+) -> None:
+    """One run, its pictures and its words shown as they come; what goes wrong is told in their place."""
+
+    def watch(step: Step) -> None:
+        if words := progress.told(step):
+            picture.value, told.value = images.encoded(step.image, ".jpg"), words
+
+    try:
+        result = run(**chosen, watch=watch, stop=progress.stop)
+    except Exception as error:  # a thread has nobody else to tell
+        told.value = f"This run ended early: {html.escape(images.reason(error))}."
+        return
+    made = plots.caption(backbone=result.card.get("backbone"), size=max(result.image.shape[-2:]))
+    picture.value, told.value = images.encoded(result.image, ".jpg"), f"{told.value} {made}"
+
+
+@dataclass
+class Progress:
+    """How far a run of so many steps has come, told at its first step, at its end, and every so many seconds between."""
+
+    steps: int
+    stop: threading.Event | None = None
+    every: float = 0.5
+    count: int = 0
+    first: float = 0.0
+    shown: float = 0.0
+
+    def told(self, step: Step) -> str:
+        """The step, its loss and the time left in words; empty where it is not time to say it again."""
+        self.count, now = self.count + 1, time.perf_counter()
+        self.first = now if self.count == 1 else self.first
+        stopped = self.stop is not None and self.stop.is_set()
+        if not (stopped or self.count in (1, self.steps) or now - self.shown >= self.every):
+            return ""
+        self.shown = now
+        left = "stopped" if stopped else time_left(self.count, self.steps, now - self.first)
+        return f"The picture after step {self.count} of {self.steps}: loss {float(step.total.mean()):.4g}, {left}"
+
+
+def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5, width: int = 384) -> Callable[[Step], None]:
+    """A `watch` for `stylise`: the picture as it comes, its loss and the time left, put in the place of the last ones.
+
+    `steps` are those of the whole run; a picture is drawn at most every `every` seconds, and at the end. `stop` is the event
+    that `stylise` was given too: a button sets it, which JupyterLab from 4.4 on hears while a cell runs (elsewhere interrupt
+    the kernel, which does the same).
+    """
+    from IPython.display import display  # only notebooks have a display
+
+    if stop is not None:
+        display(stop_button(stop))
+    picture, line = (display({"text/plain": "no step yet"}, raw=True, display_id=True) for _ in range(2))
+    progress = Progress(steps, stop, every)
+
+    def watch(step: Step) -> None:
+        if told := progress.told(step):
+            words = told.partition(":")[0]
+            forms = {"image/jpeg": images.encoded(step.image, ".jpg"), "text/plain": words}
+            picture.update(forms, raw=True, metadata={"image/jpeg": {"alt": words, "width": width}})
+            line.update({"text/markdown": f"*{told}*", "text/plain": told}, raw=True)
+
+    return watch
+
+
+def stop_button(stop: threading.Event) -> ipywidgets.Button:
+    """A button that sets the event, and does nothing else: it is heard on another thread than the one that computes."""
+    button = ipywidgets.Button(description="Stop", tooltip="End the run and keep the picture so far")
+    button.on_click(lambda _: stop.set())
+    hear(button)
+    return button
+
+
+def hear(widget: ipywidgets.Widget) -> None:
+    """Let a widget be heard while a cell computes, where the front end sends its messages to a subshell (JupyterLab from 4.4).
+
+    ipykernel 7.4 hands a message on to the shell that made the widget, which is busy computing; it forgets that with this.
+    """
+    vars(widget.comm).pop("_reply_subshell_id", None)
+
+
+def time_left(done: int, steps: int, seconds: float) -> str:
+    """What is left of a run, in words: `seconds` have gone by since the first of the `done` steps."""
+    if done >= steps:
+        return "done"
+    return f"about {seconds / (done - 1) * (steps - done):.0f} s left" if done > 1 else "time left not known yet"

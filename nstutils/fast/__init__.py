@@ -1,0 +1,1 @@
+"""A network that paints in one pass."""

@@ -1,0 +1,365 @@
+"""Fast style transfer: a network that does in one pass what optimisation does in hundreds of steps (document A §VI).
+
+The image transform network of Johnson 2016: down-sampling, residual blocks, up-sampling. Every convolution is normalised, and
+the scale and shift that follow belong to a style (Dumoulin 2017): one network paints in many styles and in blends of them.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from nstutils import images
+from nstutils.fast.recipe import NORMS, UPS
+from nstutils.library import weights
+from nstutils.library.errors import UserError
+from nstutils.runs import tiles
+from nstutils.runs.devices import choose
+
+SMALLEST = 16  # pixels on the short side: the blocks see a quarter of them and mirror their rim
+LARGEST = 2048 * 2048  # pixels that are computed in one piece: about 2 GB at width 16
+TILE = 1024
+FEW = 4  # filters: a processor computes 16 at a time, so it is given those of four positions at once
+Style = int | str | Sequence[float] | None
+Moments = tuple[Tensor, Tensor]  # mean and variance of every channel
+
+
+class Unit(nn.Module):
+    """A convolution over a mirrored rim, its normalisation, a scale and a shift for each style, and what follows."""
+
+    mean: Tensor  # what batch norm has learnt
+    variance: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel: int,
+        styles: int,
+        *,
+        stride: int = 1,
+        up: str = "",
+        norm: str = "instance",
+        after: str = "relu",
+    ):
+        super().__init__()
+        self.up, self.norm, self.after, self.rim, self.stride = up, norm, after, kernel // 2, stride
+        self.zoom = 2.0 if up else 1 / stride
+        if up == "transposed":
+            self.conv: nn.Conv2d | nn.ConvTranspose2d = nn.ConvTranspose2d(
+                channels, filters, kernel, 2, self.rim, output_padding=1, bias=False
+            )
+        else:
+            self.conv = nn.Conv2d(channels, filters, kernel, stride, bias=False)
+        self.scale, self.shift = nn.Parameter(torch.ones(styles, filters)), nn.Parameter(torch.zeros(styles, filters))
+        if norm == "batch":
+            self.register_buffer("mean", torch.zeros(filters))
+            self.register_buffer("variance", torch.ones(filters))
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """The convolution alone, in the number type of `x`; with `up` 'resize' x is first enlarged by copying each position."""
+        kernel = self.conv.weight
+        if self.up == "transposed":
+            return F.conv_transpose2d(x, kernel.to(x.dtype), None, 2, self.rim, 1)
+        if self.up:  # in one: four positions that hold the same number need one product with the sum of their weights
+            merged = torch.stack(_shifted(kernel.flip(2, 3).transpose(0, 1))).sum(0)
+            return F.conv_transpose2d(F.pad(x, (1,) * 4, mode="replicate"), merged.to(x.dtype), None, 2, 3)
+        x = F.pad(x, (self.rim,) * 4, mode="reflect")
+        if self.stride > 1 or len(kernel) > FEW or x.shape[-2] % 2 or x.shape[-1] % 2:
+            return F.conv2d(x, kernel.to(x.dtype), None, self.stride)
+        blocks = torch.stack(_shifted(kernel), 1).flatten(0, 1)  # 2 x 2 positions at once, as filters
+        return F.pixel_shuffle(F.conv2d(x, blocks.to(x.dtype), None, 2), 2)
+
+    def finished(self, y: Tensor, style: Tensor, moments: Moments | None = None) -> Tensor:
+        """What follows it: normalisation by `moments` (None: its own), the style's scale and shift, the activation."""
+        scale, shift = style @ self.scale, style @ self.shift
+        if self.norm == "batch":
+            y = F.batch_norm(y, self.mean, self.variance, training=self.training)
+            y = y * scale[..., None, None].to(y.dtype) + shift[..., None, None].to(y.dtype)
+        else:  # each picture alone is a batch of its own
+            mean, variance = moments or (None, None)
+            each = zip(y.split(1), scale, shift, strict=True)
+            alone = [F.batch_norm(one, mean, variance, a, b, training=moments is None) for one, a, b in each]
+            y = torch.cat(alone) if len(alone) > 1 else alone[0]
+        return y.relu_() if self.after == "relu" else y.float().sigmoid() if self.after == "sigmoid" else y
+
+    def forward(self, x: Tensor, style: Tensor, moments: Moments | None = None) -> Tensor:
+        """N x C x H x W to N x filters x H' x W'; `style` is N x styles, `moments` those of the whole picture for a tile."""
+        return self.finished(self.convolved(x), style, moments)
+
+
+def _shifted(kernel: Tensor) -> list[Tensor]:
+    """The kernels of a 2 x 2 block of positions, in one window: `kernel` one row and one column larger, at its four places."""
+    return [F.pad(kernel, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+
+
+class Segment(nn.ModuleList):
+    """Units one after the other; with `skip` their input is added to the result (a residual block)."""
+
+    def __init__(self, units: Sequence[Unit], skip: bool = False):
+        super().__init__(units)
+        self.skip = skip
+
+    @property
+    def units(self) -> list[Unit]:
+        """Its units, first to last."""
+        return list(self)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, style: Tensor, moments: Sequence[Moments] = ()) -> Tensor:
+        """All units; `moments` as in `Unit.forward`, one for each."""
+        y = self.first(len(self), x, style, moments)
+        return x + y if self.skip else y
+
+    def first(self, count: int, x: Tensor, style: Tensor, moments: Sequence[Moments] = ()) -> Tensor:
+        """The first `count` units alone."""
+        for k in range(count):
+            x = self[k](x, style, moments[k] if moments else None)
+        return x
+
+
+class TransformNet(nn.Module):
+    """The image transform network: `width` filters at full size, four times as many in its `blocks` at a quarter of it.
+
+    `styles` are names. `norm` 'batch' and `up` 'transposed' are what the first papers had, for comparison.
+    """
+
+    def __init__(self, styles: Sequence[str], *, width: int = 16, blocks: int = 5, norm: str = "instance", up: str = "resize"):
+        super().__init__()
+        _check(styles, width, blocks, norm, up)
+        self.styles, self.width, self.blocks, self.norm, self.up = tuple(styles), width, blocks, norm, up
+        n: dict[str, Any] = {"styles": len(styles), "norm": norm}
+        down = Segment([
+            Unit(3, width, 9, **n),
+            Unit(width, 2 * width, 3, stride=2, **n),
+            Unit(2 * width, 4 * width, 3, stride=2, **n),
+        ])  # fmt: skip
+        body = [
+            Segment([Unit(4 * width, 4 * width, 3, **n), Unit(4 * width, 4 * width, 3, after="", **n)], skip=True)
+            for _ in range(blocks)
+        ]
+        rise = Segment([
+            Unit(4 * width, 2 * width, 3, up=up, **n),
+            Unit(2 * width, width, 3, up=up, **n),
+            Unit(width, 3, 9, after="sigmoid", **n),
+        ])  # fmt: skip
+        self.segments = nn.ModuleList([down, *body, rise])
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each. H and W are multiples of 4.
+
+        `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32.
+        """
+        x = (image - 0.5).to(dtype, memory_format=torch.channels_last)
+        for segment in self.segments:
+            x = segment(x, style)
+        return x
+
+    def share(self, style: Style = None) -> Tensor:
+        """1 x styles: a style by number or name, or a weight for each, brought to a sum of 1; None is the first."""
+        count, names = len(self.styles), ", ".join(self.styles)
+        if isinstance(style, str):
+            if style not in self.styles:
+                raise UserError(f"this network has no style {style!r}; choose from {names}")
+            style = self.styles.index(style)
+        if style is None or isinstance(style, int):
+            number = style or 0
+            if not 0 <= number < count:
+                raise UserError(f"style {number} is not there; give 0 to {count - 1} for {names}")
+            return torch.eye(count)[number : number + 1]
+        given = torch.tensor([float(weight) for weight in style])
+        if len(given) != count or not bool((given >= 0).all() & given.isfinite().all()) or not given.sum() > 0:
+            raise UserError(f"style gives {list(style)}, wanted {count} weights from 0 up, not all zero, for {names}")
+        return (given / given.sum())[None]
+
+
+def _check(styles: Sequence[str], width: int, blocks: int, norm: str, up: str) -> None:
+    if not styles or len(set(styles)) < len(styles):
+        raise UserError(f"the styles are {', '.join(styles) or 'none'}; give at least one name, each once")
+    if width < 1 or blocks < 0:
+        raise UserError(f"width is {width} and blocks is {blocks}; give at least 1 filter and no negative number of blocks")
+    if norm not in NORMS or up not in UPS:
+        raise UserError(f"norm {norm!r} with up {up!r} is not known; choose from {', '.join(NORMS)} and {', '.join(UPS)}")
+
+
+@torch.no_grad()
+def apply(
+    net: TransformNet,
+    image: Tensor,
+    style: Style = None,
+    *,
+    dtype: str = "auto",
+    tile: int | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass.
+
+    Pictures of more than 2048 x 2048 pixels, or larger than a given `tile`, go through in tiles: every normalisation first
+    collects its mean and variance over all tiles, so that the result is that of the whole picture. `progress` shows how far
+    that is.
+    """
+    height, width = image.shape[-2:]
+    if image.ndim != 4 or image.shape[1] != 3 or min(height, width) < SMALLEST:
+        raise UserError(
+            f"the picture is {tuple(image.shape)}, wanted N x 3 x height x width with at least {SMALLEST} pixels a side; "
+            "take a larger one"
+        )
+    if tile is not None and tile < 64:
+        raise UserError(f"tile is {tile}, but must be at least 64 pixels; leave it out to have it chosen")
+    net, device = net.eval(), next(net.parameters()).device
+    chosen = choose(device.type, dtype)[1]
+    shares = net.share(style).to(device)
+    padded = F.pad(image.to(device), (0, -width % 4, 0, -height % 4), mode="reflect")
+    in_tiles = tile or (TILE if height * width > LARGEST else None)
+    if in_tiles is None:
+        result = net(padded, shares.expand(len(image), -1), chosen)
+    else:
+        result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles, chosen, progress) for picture in padded])
+    return result[..., :height, :width]
+
+
+def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, progress: bool) -> Tensor:
+    """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
+    x = (image - 0.5).to(dtype)
+    passes = sum(len(segment) + 1 for segment in net.segments)  # type: ignore[arg-type, misc]
+    with tqdm(total=passes, disable=not progress, desc="painting", unit="pass", delay=0.3) as bar:
+        for segment in net.segments:
+            x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)  # type: ignore[arg-type]
+    return x
+
+
+def _through(segment: Segment, x: Tensor, style: Tensor, tile: int, bar: tqdm) -> Tensor:
+    """One segment in tiles: a pass for the moments of each of its units, and one for the result."""
+    moments: list[Moments] = []
+    for count in range(1, len(segment) + 1):
+        moments.append(_moments(segment, count, x, style, moments, tile))
+        bar.update()
+    whole: Tensor | None = None
+    for cut in _cuts(segment, len(segment), (x.shape[-2], x.shape[-1]), tile):
+        own = cut.own(segment(cut.piece(x), style, moments))
+        if whole is None:
+            whole = own.new_empty((1, own.shape[1], round(x.shape[-2] * cut.zoom), round(x.shape[-1] * cut.zoom)))
+        cut.place(whole).copy_(own)
+    bar.update()
+    return torch.as_tensor(whole)
+
+
+def _moments(segment: Segment, count: int, x: Tensor, style: Tensor, before: Sequence[Moments], tile: int) -> Moments:
+    """Mean and variance over the whole picture of what unit number `count` convolves."""
+    unit = segment.units[count - 1]
+    if unit.norm == "batch":
+        return unit.mean, unit.variance
+    total = squares = x.new_zeros((), dtype=torch.float64)
+    positions = 0
+    for cut in _cuts(segment, count, (x.shape[-2], x.shape[-1]), tile):
+        y = cut.own(unit.convolved(segment.first(count - 1, cut.piece(x), style, before))).double()
+        total, squares = total + y.sum((0, 2, 3)), squares + y.square().sum((0, 2, 3))
+        positions += y[0, 0].numel()
+    mean = total / positions
+    return mean.float(), (squares / positions - mean.square()).clamp(min=0).float()
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One tile of a map: the rows and columns that are its own, those it looks at, and how its result is scaled."""
+
+    inner: tiles.Box
+    outer: tiles.Box
+    zoom: float
+
+    def piece(self, x: Tensor) -> Tensor:
+        top, bottom, left, right = self.outer
+        return x[..., top:bottom, left:right].contiguous(memory_format=torch.channels_last)
+
+    def own(self, y: Tensor) -> Tensor:
+        return self._part(y, self.outer[0], self.outer[2])
+
+    def place(self, whole: Tensor) -> Tensor:
+        return self._part(whole, 0, 0)
+
+    def _part(self, y: Tensor, top: int, left: int) -> Tensor:
+        begin, end, first, stop = (round(edge * self.zoom) for edge in self.inner)
+        top, left = round(top * self.zoom), round(left * self.zoom)
+        return y[..., begin - top : end - top, first - left : stop - left]
+
+
+def _cuts(segment: Segment, count: int, size: tuple[int, int], tile: int) -> Iterator[_Cut]:
+    """Tiles of about `tile` positions that cover a map of `size`, with the margin that the first `count` units look at."""
+    reach, step = 0.0, 1.0  # in positions of the segment's input
+    for unit in segment.units[:count]:
+        step /= 2 if unit.up else 1
+        reach += unit.rim * step
+        step *= 1 if unit.up else round(1 / unit.zoom)
+    grid = max(1, round(step))
+    margin, tile = math.ceil((reach + 1) / grid) * grid, max(grid, tile // grid * grid)
+    (height, width), zoom = size, 1 / step
+    for top, bottom in tiles.spans(height, tile):
+        for left, right in tiles.spans(width, tile):
+            outer = max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)
+            yield _Cut((top, bottom, left, right), outer, zoom)
+
+
+def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, Any] | None = None) -> Path:
+    """Write the network as safetensors; its plan and `facts` (how it was trained) stand in the header."""
+    path = images.writable(path, (".safetensors",))
+    plan = {key: getattr(net, key) for key in ("styles", "width", "blocks", "norm", "up")}
+    with images.atomic(path) as part:
+        state = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(state, part, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
+    return path
+
+
+def load(path: str | os.PathLike[str] = "fast") -> TransformNet:
+    """A saved network, or a shipped one by name ('fast'); `facts(path)` says how it was trained."""
+    path = find(path)
+    state, header = weights.read(path)
+    try:
+        net = _planned(json.loads(header["plan"]), state)
+        net.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path} is not a fast network of this project; make one with `nstutils fast train`") from error
+    return net.eval()
+
+
+def _planned(plan: dict[str, Any], state: Mapping[str, Tensor]) -> TransformNet:
+    """The network of a plan, once the plan is that of the numbers in its file: nothing large is made for a wrong one."""
+    scale, names = state["segments.0.0.scale"], plan["styles"]
+    found = {"styles": scale.shape[0], "width": scale.shape[1], "blocks": len({key.split(".")[1] for key in state}) - 2}
+    told = {"styles": len(names), "width": plan["width"], "blocks": plan["blocks"]}
+    if found != told or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError("the plan is of another network")
+    return TransformNet(**plan)
+
+
+def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
+    """How a saved network was trained."""
+    _, header = weights.read(find(path))
+    return {"sha256": header["sha256"]} | json.loads(header.get("facts", "{}"))
+
+
+def style_size(path: str | os.PathLike[str] = "fast") -> int | None:
+    """The long side of the style pictures that a saved network was trained with; None where it does not say so."""
+    return facts(path).get("settings", {}).get("style_size")
+
+
+def find(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file of a network: a path, or the name of one that ships with the project."""
+    path = Path(os.path.expanduser(name_or_path))
+    if path.is_file():
+        return path
+    there = {file.stem: file for file in (images.data_folder() / "weights").glob("fast*.safetensors")}
+    if os.fspath(name_or_path) in there:
+        return there[os.fspath(name_or_path)]
+    raise FileNotFoundError(
+        f"there is no network {os.fspath(name_or_path)!r}; give the path of a .safetensors file that `nstutils fast train` "
+        f"wrote, or one of {', '.join(sorted(there)) or 'the shipped ones (none is here)'}"
+    )

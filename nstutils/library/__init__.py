@@ -1,0 +1,1 @@
+"""What names mean: settings, files, downloads, caches, weights."""

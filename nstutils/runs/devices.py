@@ -1,0 +1,52 @@
+"""Where and in which number type the network computes, and why."""
+
+import torch
+
+from nstutils.library.errors import UserError
+
+
+def choose(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """The device and number type in force; refuses what this computer does not have."""
+    name = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in there:
+        raise UserError(f"device {device!r} is not known; choose from auto, {', '.join(there)}")
+    if not there[name]:
+        raise UserError(f"this computer offers no {name}; leave out the device, or choose cpu")
+    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if dtype != "auto" and dtype not in types:
+        raise UserError(f"dtype {dtype!r} is not known; choose from auto, {', '.join(types)}")
+    chosen = types[dtype] if dtype != "auto" else (torch.bfloat16 if bfloat16_pays(name) else torch.float32)
+    return torch.device(name), chosen
+
+
+def bfloat16_pays(device: str) -> bool:
+    """Whether the processor multiplies bfloat16 numbers itself, and so about twice (AVX-512) to eight times (AMX) as fast."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    there = _has("_is_amx_tile_supported") or _has("_is_avx512_bf16_supported")
+    return device == "cpu" and there and _used_by_onednn()
+
+
+def _used_by_onednn() -> bool:
+    """Whether oneDNN, which computes the convolutions, makes use of it: ONEDNN_MAX_CPU_ISA may forbid that."""
+    test = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return test is None or bool(test())
+
+
+def _has(feature: str) -> bool:
+    test = getattr(torch.cpu, feature, None)  # private names: absent in some versions of torch, then float32 is taken
+    return bool(test and test())
+
+
+def reasons(device: str = "auto", dtype: str = "auto") -> str:
+    """One line for `nstutils doctor`: what was chosen and why."""
+    where, what = choose(device, dtype)
+    name = {torch.float32: "float32", torch.bfloat16: "bfloat16"}[what]
+    if dtype != "auto":
+        why = "as asked"
+    elif what == torch.bfloat16:
+        why = "the processor multiplies bfloat16 itself" + (" (AMX)" if _has("_is_amx_tile_supported") else "")
+    else:
+        why = "the processor has no bfloat16 products"
+    return f"{where}, {name} inside the network ({why}), float32 for picture, Gram matrices, losses and optimiser"

@@ -1,0 +1,162 @@
+"""Every option of `stylise`, with its default and its help: the command line is made from it, so a default exists once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from nstutils.library.errors import UserError
+from nstutils.library.settings import BACKBONES, COPIES, PRESETS
+
+if TYPE_CHECKING:
+    from nstutils.guidance import Mask
+
+GUIDE_MODES = ("simple", "inside", "field")
+RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
+INITS = ("noise", "content", "style", "stripes")
+LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
+
+
+PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; Adam, coarse to fine, stands for their L-BFGS
+    "method": "adam", "init": "noise", "tv": 0.0, "content_layers": ("relu4_2",), "style_scale": 1.0,
+}  # fmt: skip
+
+
+def option(default: Any, text: str, **facts: Any) -> Any:
+    """A field of `Options`: its default, its help, and what the command line must know of it."""
+    return field(default=default, metadata={"help": text, **facts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Every option of `stylise`."""
+
+    preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
+    size: int | None = option(None, "long side in pixels (default: the preset's)", metavar="N")
+    style_size: int | None = option(
+        None,
+        "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: by "
+        "style-scale)",
+        metavar="N",
+    )
+    style_scale: float = option(
+        2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", metavar="X"
+    )
+    steps: int | None = option(None, "steps over all scales (default: the preset's)", metavar="N")
+    scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
+    backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
+    weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
+    pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
+    device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
+    dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
+    method: str = option("lbfgs", "optimiser", choices=tuple(RATES))
+    lr: float | None = option(
+        None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})", metavar="X"
+    )
+    init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
+    seed: int = option(0, "seed of the noise", metavar="N")
+    alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
+    beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
+    tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
+    raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
+    content_layers: Sequence[str] | None = option(
+        None, "content layers, with commas (default: relu2_2,relu3_3)", metavar="L,..."
+    )
+    style_layers: Sequence[str] | None = option(
+        None, "style layers, with commas (default: relu1_1 to relu5_1)", metavar="L,..."
+    )
+    layer_weights: Any = option(None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", metavar="W,...")
+    style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
+    content_guide: "Sequence[Mask] | None" = option(
+        None, "mask of the region for a style (repeat, one a style)", metavar="MASK"
+    )
+    style_guide: "Sequence[Mask] | None" = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    guide_mode: str = option(
+        "simple",
+        "how a mask reaches a layer: simple (averaged over a position's own pixels), inside (the same, eroded by a position) "
+        "or field (averaged over all that a position sees)",
+        choices=GUIDE_MODES,
+    )
+    tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
+    draft: bool = option(
+        False,
+        "let the network's narrow copy take most of the steps, coarse to fine, and the network itself the last 15 in 100, at "
+        f"full size ({', '.join(f'{copy} for {name}' for name, copy in COPIES.items())})",
+    )
+    keep_colour: str | None = option(None, "keep the photograph's colours", choices=("luminance", "match"))
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could use."""
+        for name in ("size", "style_size", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}, but must be at least 1; give a positive whole number")
+        for name in ("size", "style_size"):
+            if (getattr(self, name) or 0) > LARGEST:
+                raise UserError(f"{name} is {getattr(self, name)}, but must be at most {LARGEST}; give a smaller one")
+        if self.tile is not None and not 64 <= self.tile <= LARGEST:
+            raise UserError(f"tile is {self.tile}, but must be from 64 to {LARGEST} pixels; leave it out to have it chosen")
+        if self.draft and self.steps == 1:
+            raise UserError("steps is 1, but a draft needs at least 2, one for each network; give more, or leave draft out")
+        for name in ("alpha", "beta", "tv"):
+            _positive(name, getattr(self, name))
+        if not (math.isfinite(self.style_scale) and 0 < self.style_scale <= LARGEST):
+            raise UserError(f"style_scale is {self.style_scale}, but must be a positive number; give for instance 2")
+        if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
+            raise UserError(f"lr is {self.lr}, but a learning rate is a positive number; leave it out for the default")
+        if not (self.alpha or self.beta or self.tv):
+            raise UserError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1; give another")
+        for name in ("content_guide", "style_guide"):
+            if getattr(self, name) is not None and not isinstance(getattr(self, name), list | tuple):
+                raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
+        for item in fields(self):
+            choices, value = item.metadata.get("choices"), getattr(self, item.name)
+            if choices and value is not None and value not in choices:
+                raise UserError(f"{item.name} {value!r} is not known; choose from {', '.join(choices)}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{name} is {value}, but a weight is a number from 0 up; give 0 to leave this part out")
+
+
+def scale_sizes(scales: str, size: int | None) -> list[int] | None:
+    """The long sides that `scales` names, None for 'auto'; refuses a list that does not rise to `size`."""
+    if scales == "auto":
+        return None
+    if scales == "1":
+        return [size] if size else []
+    try:
+        sizes = [int(part) for part in str(scales).split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or sizes[0] < 1 or any(a >= b for a, b in zip(sizes, sizes[1:], strict=False)):
+        raise UserError(f"scales {scales!r} is not understood; give auto, 1, or rising long sides, as 64,128,256")
+    if sizes[-1] > LARGEST:
+        raise UserError(f"the last of the scales is {sizes[-1]}, but must be at most {LARGEST}; give smaller long sides")
+    if size is not None and sizes[-1] != size:
+        raise UserError(f"the last of the scales is {sizes[-1]}, but size is {size}; make them equal")
+    return sizes
+
+
+def weights_for(name: str, values: Sequence[float] | None, count: int, what: str) -> tuple[float, ...] | None:
+    """`values` as one weight for each of `count` things, or None; refuses another number, negative ones and all zero."""
+    if values is None:
+        return None
+    for value in values:
+        _positive(name, value)
+    if len(values) != count:
+        raise UserError(f"{name} gives {len(values)} weights for {count} {what}; give one for each")
+    if not any(values):
+        raise UserError(f"{name} are all zero, so no style is left; make one of them positive, or set beta to 0")
+    return tuple(float(value) for value in values)
+
+
+def layer_schedule(weights: Any, layers: Sequence[str]) -> dict[int, tuple[float, ...] | None]:
+    """The style-layer weights by the step they begin at: from a list, or a dict {step: list} (document B changes them)."""
+    table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
+    if min(table, default=0) != 1:
+        raise UserError(f"layer_weights begin at step {min(table, default=0)}, but step 1 needs weights too; give them first")
+    return {step: weights_for("layer_weights", table[step], len(layers), "style layers") for step in sorted(table)}
