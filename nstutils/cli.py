@@ -25,10 +25,6 @@ from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, FIGURES, PRESETS
 from nstutils.runs.options import Options
 
-LISTS = ("content_layers", "style_layers")
-NUMBERS = ("style_weights",)
-REPEATED = ("content_guide", "style_guide")
-
 
 class Parser(argparse.ArgumentParser):
     """argparse, with wrong use told in one sentence."""
@@ -73,11 +69,12 @@ def _stylise(command: argparse.ArgumentParser) -> None:
     for item in dataclasses.fields(Options):
         facts = item.metadata
         keywords: dict[str, Any] = {"default": item.default, "help": _help(item.name, facts["help"], item.default)}
-        if item.default is False:
+        if facts["kind"] == "bool":
             keywords["action"] = "store_true"
         else:
-            keywords |= {"type": _reader(item), "choices": facts.get("choices"), "metavar": facts.get("metavar")}
-        if item.name in REPEATED:
+            reader = READERS.get(facts["kind"], str)
+            keywords |= {"type": reader, "choices": facts.get("choices"), "metavar": facts.get("metavar")}
+        if facts["kind"] == "repeated":
             keywords["action"] = "append"
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
@@ -113,7 +110,8 @@ def _fast(command: argparse.ArgumentParser) -> None:
     train.add_argument("-o", "--out", required=True, metavar="MODEL", help="network to write (.safetensors)")
     train.add_argument("--images", metavar="DIR|ZIP", help="photographs to train on (default: those inside scikit-image)")
     for item in dataclasses.fields(Recipe):
-        train.add_argument("--" + item.name.replace("_", "-"), type=_reader(item), default=item.default,
+        train.add_argument("--" + item.name.replace("_", "-"), default=item.default,
+                           type=READERS.get(item.metadata["kind"], str),
                            choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
                            help=f"{item.metadata['help']} (default: {item.default})")  # fmt: skip
     train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
@@ -133,22 +131,6 @@ def _help(name: str, text: str, default: Any) -> str:
     given = {"preset": "quick", "backbone": "classroom", "layer_weights": "1 / number of layers", "style_weights": "equal"}
     shown = given.get(name, "none" if default is None else "no" if default is False else default)
     return f"{text} (default: {shown})"
-
-
-def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
-    """What turns the text of an option into its value, with an error that says what was wanted."""
-    if item.name in LISTS:
-        return layers
-    if item.name in NUMBERS:
-        return numbers
-    if item.name == "layer_weights":
-        return schedule
-    kinds = {"int": whole, "float": number}
-    return kinds.get(str(getattr(item.type, "__name__", item.type)), kinds.get(_first(item.type), str))
-
-
-def _first(kind: Any) -> str:
-    return next((name for name in ("int", "float") if name in str(kind)), "str")
 
 
 def whole(text: str) -> int:
@@ -187,6 +169,11 @@ def schedule(text: str) -> Any:
     if len(table) < len(parts):
         raise argparse.ArgumentTypeError(f"{text!r} begins at one step twice")
     return table if len(parts) > 1 or parts[0][0] else table[1]
+
+
+READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option into its value, by the option's kind
+    "int": whole, "float": number, "names": layers, "numbers": numbers, "schedule": schedule,
+}  # fmt: skip
 
 
 def run_stylise(args: argparse.Namespace) -> int:

@@ -22,9 +22,12 @@ PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; A
 }  # fmt: skip
 
 
-def option(default: Any, text: str, **facts: Any) -> Any:
-    """A field of `Options`: its default, its help, and what the command line must know of it."""
-    return field(default=default, metadata={"help": text, **facts})
+def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:
+    """A field of options: its default, its help, and what the command line must know of it.
+
+    `kind` says what its values are, where the default does not: int, float, names, numbers, schedule, or repeated.
+    """
+    return field(default=default, metadata={"help": text, "kind": kind or type(default).__name__, **facts})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +35,18 @@ class Options:
     """Every option of `stylise`."""
 
     preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
-    size: int | None = option(None, "long side in pixels (default: the preset's)", metavar="N")
+    size: int | None = option(None, "long side in pixels (default: the preset's)", kind="int", metavar="N")
     style_size: int | None = option(
         None,
         "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: by "
         "style-scale)",
+        kind="int",
         metavar="N",
     )
     style_scale: float = option(
         2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", metavar="X"
     )
-    steps: int | None = option(None, "steps over all scales (default: the preset's)", metavar="N")
+    steps: int | None = option(None, "steps over all scales (default: the preset's)", kind="int", metavar="N")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
     backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
     weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
@@ -51,7 +55,10 @@ class Options:
     dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
     method: str = option("lbfgs", "optimiser", choices=tuple(RATES))
     lr: float | None = option(
-        None, f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})", metavar="X"
+        None,
+        f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})",
+        kind="float",
+        metavar="X",
     )
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", metavar="N")
@@ -60,24 +67,30 @@ class Options:
     tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
     content_layers: Sequence[str] | None = option(
-        None, "content layers, with commas (default: relu2_2,relu3_3)", metavar="L,..."
+        None, "content layers, with commas (default: relu2_2,relu3_3)", kind="names", metavar="L,..."
     )
     style_layers: Sequence[str] | None = option(
-        None, "style layers, with commas (default: relu1_1 to relu5_1)", metavar="L,..."
+        None, "style layers, with commas (default: relu1_1 to relu5_1)", kind="names", metavar="L,..."
     )
-    layer_weights: Any = option(None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", metavar="W,...")
-    style_weights: Sequence[float] | None = option(None, "a weight for each style", metavar="W,...")
+    layer_weights: Any = option(
+        None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", kind="schedule", metavar="W,..."
+    )
+    style_weights: Sequence[float] | None = option(None, "a weight for each style", kind="numbers", metavar="W,...")
     content_guide: "Sequence[Mask] | None" = option(
-        None, "mask of the region for a style (repeat, one a style)", metavar="MASK"
+        None, "mask of the region for a style (repeat, one a style)", kind="repeated", metavar="MASK"
     )
-    style_guide: "Sequence[Mask] | None" = option(None, "mask of the part of a style to take (repeat)", metavar="MASK")
+    style_guide: "Sequence[Mask] | None" = option(
+        None, "mask of the part of a style to take (repeat)", kind="repeated", metavar="MASK"
+    )
     guide_mode: str = option(
         "simple",
         "how a mask reaches a layer: simple (averaged over a position's own pixels), inside (the same, eroded by a position) "
         "or field (averaged over all that a position sees)",
         choices=GUIDE_MODES,
     )
-    tile: int | None = option(None, "compute in tiles of N pixels (default: where the memory asks for it)", metavar="N")
+    tile: int | None = option(
+        None, "compute in tiles of N pixels (default: where the memory asks for it)", kind="int", metavar="N"
+    )
     draft: bool = option(
         False,
         "let the network's narrow copy take most of the steps, coarse to fine, and the network itself the last 15 in 100, at "
