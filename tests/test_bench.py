@@ -109,7 +109,7 @@ def test_a_child_measures_itself_is_not_run_twice_and_says_why_it_failed(tool: T
     assert bench.child(tmp_path, job, True) == found
     assert (tmp_path / job["out"]).stat().st_mtime_ns == before
     job["options"]["backbone"] = "nothing"
-    assert bench.child(tmp_path, job, True)["why"].startswith("nstutils.library.errors.UserError: backbone 'nothing' is not known")
+    assert "UserError: backbone 'nothing' is not known" in bench.child(tmp_path, job, True)["why"]
     assert not (tmp_path / job["out"]).exists()
 
 
