@@ -9,9 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 import torch
 
-from nstutils import images
 from nstutils.backbones import geometry
-from nstutils.library import fetch
+from nstutils.library import fetch, pictures
 from nstutils.library.settings import settings
 from nstutils.library.weights import backbone, fetched, kept_filters, structure
 from nstutils.runs import devices
@@ -32,7 +31,7 @@ def report() -> str:
     chosen = settings()
     memory = psutil.virtual_memory()
     net = backbone("classroom")
-    pictures, there = images.shipped(), [name for name in fetch.PICTURES if fetch.cached(name)]
+    shipped, there = pictures.shipped(), [name for name in fetch.PICTURES if fetch.cached(name)]
     missing = [name for name in fetch.PICTURES if name not in there]
     kept = [name for name in fetch.WEIGHTS if fetched(name)]
     others = [name for name in fetch.WEIGHTS if name not in kept]
@@ -45,7 +44,7 @@ def report() -> str:
         "preset": f"{chosen.preset}: {chosen.size} px, {chosen.steps} steps (NSTUTILS_PRESET changes it)",
         "backbone": f"{chosen.backbone} (NSTUTILS_BACKBONE changes it); classroom weights {net.sha256[:8]}",
         "cache": f"{chosen.cache} (NSTUTILS_CACHE changes it)",
-        "pictures": ", ".join(name for name in pictures if not name.startswith("mask_")),
+        "pictures": ", ".join(name for name in shipped if not name.startswith("mask_")),
         "networks": f"{', '.join(kept) or 'none'} kept"
         + (f"; {', '.join(others)} not (nstutils fetch NAME)" if others else ""),
         "fetched": ", ".join(there) or "none",

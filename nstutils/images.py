@@ -3,17 +3,11 @@
 Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W.
 """
 
-import difflib
 import io
 import os
-import re
-import secrets
-import tempfile
-import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from importlib.util import find_spec
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,68 +16,14 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils.library import fetch
+from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
+from nstutils.library.files import reason
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
-PHOTOGRAPHS = {  # ship inside scikit-image
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "rocket": "rocket.jpg",
-    "hubble": "hubble_deep_field.jpg",
-    "camera": "camera.png",
-}
 MANY = 2**24  # pixels from which a picture is made smaller in 8 bits
 InMemory = Image.Image | np.ndarray  # pictures of other packages
-INSTEAD = {"tubingen": "town", "golden_gate": "coast"}  # a shipped picture to take for a fetched one; styles: 'swirls'
-
-
-def data_folder() -> Path:
-    """The folder `data` of the project: beside the package in a checkout, inside it when installed from a wheel."""
-    inside = Path(__file__).parent / "data"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "data"
-
-
-def shipped() -> dict[str, Path]:
-    """The pictures that need no network, by name: those of this project and scikit-image's photographs."""
-    found = {}
-    for path in sorted((data_folder() / "pictures").glob("*.[jp][pn]g")):
-        found[path.stem.removeprefix("style_").removeprefix("content_")] = path
-    package = find_spec("skimage")  # its place alone: importing it takes a while
-    folder = Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
-    photographs = {name: folder / file for name, file in PHOTOGRAPHS.items()} if folder else {}
-    return {name: path for name, path in photographs.items() if path.is_file()} | found
-
-
-def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file behind a path or the name of a known picture; says what to do where there is none."""
-    path = Path(os.path.expanduser(name_or_path))
-    if os.path.isfile(path):
-        if not os.access(path, os.R_OK):
-            raise PermissionError(f"{path} may not be read; change its permissions or give another picture")
-        return path
-    name = os.fspath(name_or_path)
-    pictures = shipped()
-    if name in pictures:
-        return pictures[name]
-    if name in fetch.PICTURES:
-        here = fetch.cached(name)
-        if here:
-            return here
-        other = INSTEAD.get(name, "swirls")
-        raise FileNotFoundError(
-            f"the picture {name!r} is not on this computer yet; run `nstutils fetch {name}` with a network, "
-            f"or take the shipped picture {other!r} instead"
-        )
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
-    near = difflib.get_close_matches(name, [*pictures, *fetch.PICTURES], 3) or ["town", "swirls"]
-    known = f"the name of a known one, as {' or '.join(near)}"
-    raise FileNotFoundError(
-        f"there is no picture {name!r}; give the path of a picture file or {known} (`nstutils doctor` lists them)"
-    )
 
 
 def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *, behind: str = "white") -> Tensor:
@@ -96,7 +36,7 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
     if isinstance(picture, InMemory):
         image = from_pil(picture, behind) if isinstance(picture, Image.Image) else _from_array(picture, behind)
         return image if size is None else resize(image, size)
-    path = find(picture)
+    path = pictures.find(picture)
     with reading(path), Image.open(path) as file:
         image = from_pil(_reduced(_upright(file), size), behind)
     return image if size is None else resize(image, size)
@@ -254,8 +194,8 @@ def stripes(size: tuple[int, int], period: int = 16) -> Tensor:
 
 def save(image: Tensor, path: str | os.PathLike[str]) -> Path:
     """Write a picture as PNG, JPEG, TIFF or WebP by its extension; the file appears whole or not at all."""
-    path = writable(path)
-    write(encoded(image, path.suffix), path)
+    path = files.writable(path, FORMATS)
+    files.write(encoded(image, path.suffix), path)
     return path
 
 
@@ -268,80 +208,6 @@ def encoded(image: Tensor, suffix: str) -> bytes:
         size = f"{picture.width} x {picture.height} pixels"
         raise UserError(f"{size} cannot be written as {kind} ({reason(error)}); make it smaller or take PNG") from error
     return file.getvalue()
-
-
-def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = tuple(FORMATS)) -> Path:
-    """`path` if a file can be written there, with one of `suffixes`; else an error that says what is wrong.
-
-    Nothing is made yet: missing folders come with the file.
-    """
-    if not os.fspath(path):
-        raise UserError("the name of the file to write is '', which is empty; give one, for instance out.png")
-    path = Path(os.path.expanduser(path))
-    if path.suffix.lower() not in suffixes:
-        ends = f"{'one of ' if len(suffixes) > 1 else ''}{', '.join(suffixes)}"
-        raise UserError(f"cannot tell the format of {os.fspath(path)!r}; end its name in {ends}")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
-    if os.path.exists(path) and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
-        raise PermissionError(f"{os.fspath(path)!r} is write-protected; give another name, or take the protection away")
-    there = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder))
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise PermissionError(f"cannot write into {os.fspath(there)!r} ({reason(error)}); choose another place") from error
-    return path
-
-
-class Unwritten(OSError):
-    """A file could not be written."""
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[str]:
-    """`with atomic(path) as part:` write `part`; it becomes `path` at the end, or vanishes if anything fails."""
-    part, path = "", Path(os.path.realpath(path))  # what a link leads to is replaced, not the link
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(path.parent)
-        part = str(path.parent / f".{secrets.token_hex(8)}.part")
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # with the rights of any new file
-        yield part
-        os.replace(part, path)
-    except Unwritten:  # told already: another file was to be written with this one
-        raise
-    except OSError as error:
-        raise Unwritten(f"{path} cannot be written ({reason(error)}); make room there or choose another place") from error
-    finally:
-        if part:
-            Path(part).unlink(missing_ok=True)
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what a process that was killed has left: parts of files that nobody wrote to for an hour."""
-    for part in folder.glob(".*.part"):
-        with suppress(OSError):
-            if re.fullmatch(r"\.\w{8}(\w{8})?\.part", part.name) and time.time() - part.stat().st_mtime > 3600:
-                part.unlink()
-
-
-def write(data: bytes, path: Path) -> None:
-    """Write a file, whole or not at all."""
-    write_all([(data, path)])
-
-
-def write_all(files: Sequence[tuple[bytes, Path]]) -> None:
-    """Write files, which appear in their order once all are written: where one finds no room, all stay as they were."""
-    with ExitStack() as stack:
-        for data, path in reversed(files):
-            Path(stack.enter_context(atomic(path))).write_bytes(data)
-
-
-def reason(error: BaseException) -> str:
-    """What an error says, to be put in brackets: one line without a full stop."""
-    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return " ".join(said.split()).rstrip(".").replace(". ", ", ")
 
 
 def to_pil(image: Tensor) -> Image.Image:

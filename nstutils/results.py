@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import images
-from nstutils.library import fetch
+from nstutils.library import fetch, files, pictures
 from nstutils.library.errors import UserError
 
 COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
@@ -46,23 +46,23 @@ class Result:
         Each file appears whole, and the order is such that a kill between two of them leaves a result that can be loaded: a
         state that stands before its picture and card, or a card that is believed only once its picture is there.
         """
-        path = images.writable(path)
+        path = files.writable(path, images.FORMATS)
         data = images.encoded(self.image, path.suffix)
         digest = hashlib.sha256(data).hexdigest()
         card = self.card | {"finished": self.finished, "picture_sha256": digest, "history": self.history}
         text = as_json(sealed(card))
         if self.state is not None:
             save_state({"card": card, "state": self.state}, state_path(path))
-            images.write_all([(data, path), (text, card_path(path))])
+            files.write_all([(data, path), (text, card_path(path))])
         else:
-            images.write_all([(text, card_path(path)), (data, path)])
+            files.write_all([(text, card_path(path)), (data, path)])
             state_path(path).unlink(missing_ok=True)
         return path
 
     @staticmethod
     def load(path: str | os.PathLike[str], expect: Mapping[str, Any] | None = None) -> "Result":
         """Read a saved result again; refuses a picture that was changed since, or a card that differs from `expect`."""
-        path = images.find(path)
+        path = pictures.find(path)
         card, state = _card_and_state(path)
         differ = differences(card.get("settings", {}), expect or {})
         if differ:
@@ -116,7 +116,7 @@ def read_card(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{card_path(path)} is damaged ({images.reason(error)}); make the picture again") from error
+        raise UserError(f"{card_path(path)} is damaged ({files.reason(error)}); make the picture again") from error
     if not isinstance(card, dict):
         raise UserError(f"{card_path(path)} is not a run card; make the picture again")
     seal = card.pop("card_sha256", None)
@@ -136,7 +136,7 @@ def as_json(value: Mapping[str, Any]) -> bytes:
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all."""
-    images.write(as_json(value), path)
+    files.write(as_json(value), path)
 
 
 def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
@@ -192,7 +192,7 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
 
     text = json.dumps(plain(state))
     header = {"state": text, "checksum": _checksum(text, tensors)}
-    with images.atomic(path) as part:
+    with files.atomic(path) as part:
         try:
             save_file(tensors, part, header)
         except SafetensorError as error:
@@ -222,7 +222,7 @@ def load_state(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
     except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({images.reason(error)}); start the run again without --resume") from error
+        raise UserError(f"{path} is damaged ({files.reason(error)}); start the run again without --resume") from error
 
     def full(value: Any) -> Any:
         if "tensor" in value:

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from nstutils import images, results
 from nstutils.descent import Stage, Step, coarse_to_fine
+from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.losses import total
 from nstutils.results import Result
@@ -50,7 +51,7 @@ def stylise(
     begin = time.perf_counter()
     chosen = checked(options)
     target = _target(out, content, style, chosen) if out is not None else None
-    log = images.writable(history, (".json",)) if history is not None else None
+    log = files.writable(history, (".json",)) if history is not None else None
     if log and target and log.resolve() == results.card_path(target).resolve():
         raise UserError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
@@ -110,7 +111,7 @@ stylise.__signature__ = inspect.Signature(_own + _options, return_annotation=Res
 
 def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequence[Picture], o: Options) -> Path:
     """Where to save; never over one of the files that are read."""
-    target = images.writable(out)
+    target = files.writable(out, images.FORMATS)
     if len(os.fsencode(target.name)) > LONGEST:
         raise UserError(
             f"the name {target.name[:20]!r}... takes {len(os.fsencode(target.name))} bytes; give one of at most {LONGEST}, "
@@ -120,7 +121,7 @@ def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequ
     for file in (content, *styles, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
         if isinstance(file, str | os.PathLike) and target.exists():
             with contextlib.suppress(OSError):  # the name of a kind of start is no file
-                if target.samefile(images.find(file)):
+                if target.samefile(pictures.find(file)):
                     raise UserError(f"{target} is one of the files to read; give another name to save under")
     return target
 

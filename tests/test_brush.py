@@ -13,6 +13,7 @@ from torch import Tensor
 from nstutils import images
 from nstutils.course.brush import Brush, brush, encoded, mapped, middle, outlined, regions
 from nstutils.guidance import load_mask
+from nstutils.library import pictures
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 
@@ -31,7 +32,7 @@ def halves(height: int = 6, width: int = 8) -> list[Tensor]:
 
 def sky(name: str) -> Tensor:
     """The shipped mask of a landscape's sky."""
-    return images.load(images.data_folder() / "pictures" / f"mask_{name}_sky.png")[:, :1]
+    return images.load(pictures.data_folder() / "pictures" / f"mask_{name}_sky.png")[:, :1]
 
 
 def overlap(one: Tensor, other: Tensor) -> float:

@@ -294,7 +294,7 @@ def test_a_refused_run_makes_no_folders(desk: Path, capsys: pytest.CaptureFixtur
 def test_a_shipped_picture_is_never_written_over(
     name: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nstutils.images.data_folder", lambda: desk)
+    monkeypatch.setattr("nstutils.library.pictures.data_folder", lambda: desk)
     (desk / "pictures").mkdir()
     save(torch.rand(1, 3, 16, 16), desk / "pictures" / "content_town.jpg")
     before = snapshot(desk)

@@ -12,6 +12,7 @@ from torch import Tensor
 from nstutils import backbone, images
 from nstutils.backbones import STYLE_LAYERS
 from nstutils.fast import network as fast
+from nstutils.library import pictures
 from nstutils.losses import StyleLoss
 from nstutils.runs import tiles
 
@@ -151,7 +152,7 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="damaged"):
         fast.load(tmp_path / "cut.safetensors")
     with pytest.raises(ValueError, match="not a fast network"):
-        fast.load(images.data_folder() / "weights" / "classroom.safetensors")
+        fast.load(pictures.data_folder() / "weights" / "classroom.safetensors")
 
 
 def test_the_shipped_network_paints_in_each_of_its_styles() -> None:

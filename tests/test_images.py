@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
 from nstutils import images
+from nstutils.library import fetch, files, pictures
 
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -284,7 +285,7 @@ def test_a_damaged_note_of_the_camera_is_no_reason_to_speak(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", sorted(images.shipped()))
+@pytest.mark.parametrize("name", sorted(pictures.shipped()))
 def test_every_shipped_picture_loads_by_its_name(name: str) -> None:
     found = images.load(name, 16)
     assert max(found.shape[-2:]) == 16
@@ -295,14 +296,14 @@ def test_a_picture_that_was_not_fetched_says_how_to_get_it_and_what_to_take_inst
     with pytest.raises(FileNotFoundError) as caught:
         images.load("tubingen")
     assert_sentence(caught.value, "'tubingen'", "`nstutils fetch tubingen`", "'town'")
-    assert "town" in images.shipped()
+    assert "town" in pictures.shipped()
 
 
-@pytest.mark.parametrize("name", sorted(images.fetch.PICTURES))
+@pytest.mark.parametrize("name", sorted(fetch.PICTURES))
 def test_what_is_to_be_taken_instead_is_shipped(name: str) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        images.find(name)
-    assert re.findall(r"'(\w+)' instead", str(caught.value))[0] in images.shipped()
+        pictures.find(name)
+    assert re.findall(r"'(\w+)' instead", str(caught.value))[0] in pictures.shipped()
 
 
 def image(height: int = 24, width: int = 36, seed: int = 0) -> Tensor:
@@ -372,7 +373,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(
                 part.write(b"half")
         raise error
 
-    monkeypatch.setattr(getattr(images, holder), name, fail)
+    monkeypatch.setattr(getattr(files, holder), name, fail)
     with pytest.raises(type(error)) as caught:
         images.save(image(seed=1), path)
     if isinstance(error, OSError):
@@ -416,7 +417,7 @@ def test_a_folder_that_may_not_be_written_is_told_in_one_sentence(tmp_path: Path
     def refused(**_: object) -> None:  # root may write anywhere
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(images.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refused)
     with pytest.raises(PermissionError, match="cannot write into") as caught:
         images.save(image(), tmp_path / "x.png")
     assert_sentence(caught.value, "another place")
@@ -568,7 +569,7 @@ def test_in_grey_bears_pictures_of_one_pixel_or_one_colour(shape: tuple[int, int
 
 def adobe_rgb() -> bytes:
     """The profile of a photograph in Adobe RGB."""
-    with Image.open(images.shipped()["rocket"]) as file:
+    with Image.open(pictures.shipped()["rocket"]) as file:
         return file.info["icc_profile"]
 
 

@@ -26,6 +26,7 @@ from nstutils.fast import network as fast
 from nstutils.fast.files import apply_file
 from nstutils.fast.training import Photographs, train
 from nstutils.guidance import load_mask
+from nstutils.library import files
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
 TINY: dict[str, Any] = {"steps": 1, "batch": 1, "size": 32, "style_size": 48, "width": 4, "blocks": 0}
@@ -492,7 +493,7 @@ def test_what_a_killed_process_left_is_removed_later() -> None:
         path.touch()
     for path in (old, other):
         os.utime(path, (1e9, 1e9))
-    images.write(b"1", Path("x.json"))
+    files.write(b"1", Path("x.json"))
     assert not old.exists()
     assert new.exists()
     assert other.exists()

@@ -212,7 +212,7 @@ def killed_while_saving(result: Result, path: Path, after: int) -> None:
         return act
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images.os, "replace", counted(images.os.replace))
+        patch.setattr(os, "replace", counted(os.replace))
         patch.setattr(Path, "unlink", counted(Path.unlink))
         with pytest.raises(Killed):
             result.save(path)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import signal
 import subprocess
@@ -516,7 +517,7 @@ def test_a_run_killed_between_any_two_files_goes_on(
         pass
 
     whole = stylise(*pictures, **options).image
-    count, put = 0, images.os.replace
+    count, put = 0, os.replace
 
     def replace(*names: Any) -> None:
         nonlocal count

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from nstutils import backbone, images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 from nstutils.course import measures
-from nstutils.library import weights
+from nstutils.library import pictures, weights
 
 TOOLS = Path(__file__).parent.parent / "tools"
 
@@ -85,13 +85,13 @@ def test_a_picture_is_drawn_again_bit_for_bit(tmp_path: Path, capsys: pytest.Cap
     shipped = images.load("impasto")
     again = images.load(drawn)
     assert again.shape == shipped.shape
-    assert drawn.read_bytes() == images.find("impasto").read_bytes() or (again - shipped).abs().mean() < 1 / 255
+    assert drawn.read_bytes() == pictures.find("impasto").read_bytes() or (again - shipped).abs().mean() < 1 / 255
 
 
 @pytest.mark.long
 def test_all_pictures_are_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tool("draw_pictures").main(["--out", str(tmp_path)])
-    folder = images.data_folder() / "pictures"
+    folder = pictures.data_folder() / "pictures"
     drawn = sorted(path.name for path in tmp_path.iterdir())
     assert drawn == sorted(path.name for path in folder.iterdir() if path.suffix != ".md")
     for name in drawn:

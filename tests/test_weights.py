@@ -92,7 +92,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 def shelf(_server: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """The shelf, behind every name that can be fetched; nothing is shipped, and no proxy stands between."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("nstutils.images.data_folder", lambda: tmp_path / "nothing shipped")
+    monkeypatch.setattr("nstutils.library.pictures.data_folder", lambda: tmp_path / "nothing shipped")
     _server.asked.clear()
     _server.cut = False
     return _server

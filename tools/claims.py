@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nstutils import images
+from nstutils.library import files
 from nstutils.papers.experiments import ROWS
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = table({folder.name: found(folder) for folder in args.folders})
     old = args.readme.read_text(encoding="utf-8")
     new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
-    images.write(new.encode(), args.readme)
+    files.write(new.encode(), args.readme)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from nstutils import images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, balance, converted, scaled, vgg
 from nstutils.fast.training import Photographs
-from nstutils.library import weights
+from nstutils.library import files, pictures, weights
 from nstutils.losses import gram
 from nstutils.runs.devices import choose
 
@@ -67,7 +67,7 @@ class Source:
 
     def __init__(self, sources: Sequence[Path], size: int):
         self.photographs, self.size = [Photographs(source) for source in sources], size
-        names = [name for name in images.shipped() if not name.startswith("mask")]
+        names = [name for name in pictures.shipped() if not name.startswith("mask")]
         drawings = (images.load(name, side) for name in names for side in (160, 256, 400))
         self.drawings = [picture for picture in drawings if min(picture.shape[-2:]) >= size]
         self.held = [(photographs, index) for photographs in self.photographs for index in range(0, len(photographs), HELD)]
@@ -294,7 +294,7 @@ class Training:
         """Write the checkpoint, whole or not at all."""
         state = {"net": self.copy.net.state_dict(), "adam": self.adam.state_dict(), "visited": self.visited.state()}
         kept = {name: (value.filters, value.scale) for name, value in self.kept.items()}
-        with images.atomic(path) as part:
+        with files.atomic(path) as part:
             torch.save(state | {"teacher": self.exact.sha256, "kept": kept, "step": self.begun, "seconds": self.seconds}, part)
 
     def load(self, state: Mapping[str, Any]) -> None:

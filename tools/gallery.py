@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from nstutils import figure, images
+from nstutils.library import files
 
 ROOT = Path(__file__).parent.parent
 SHOWN = {
@@ -24,7 +25,7 @@ def entry(id: str, folder: Path) -> str:
     """The figure as a JPEG, and its lines of the README."""
     record = figure(id, "quick", out=folder)
     numbers = json.loads(record.path.with_suffix(".json").read_text(encoding="utf-8"))["numbers"]
-    with images.atomic(ROOT / "data" / "gallery" / f"{id}.jpg") as part:
+    with files.atomic(ROOT / "data" / "gallery" / f"{id}.jpg") as part:
         images.to_pil(images.load(record.path, 1280)).save(part, "JPEG", quality=85)
     told = [f"{numbers[key]} {unit}" for key, unit in (("size", "px"), ("steps", "steps")) if key in numbers]
     facts = ", ".join([*told, f"`{record.backbone}`", f"{record.seconds:.0f} s for all runs of the figure"])
@@ -40,7 +41,7 @@ def main() -> None:
     text = "\n".join(entry(id, args.work) for id in SHOWN)
     old = readme.read_text(encoding="utf-8")
     new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
-    images.write(new.encode(), readme)
+    files.write(new.encode(), readme)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from nstutils import images, optimise, stylise
 from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
 from nstutils.course import measures
 from nstutils.descent import descend
-from nstutils.library import weights
+from nstutils.library import pictures, weights
 from nstutils.losses import ContentLoss, StyleLoss, evaluate, gram, total
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Problem, prepare
@@ -185,16 +185,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps of every transfer")
     args = parser.parse_args(arguments)
     teacher, other = opened(args.teacher), weights.backbone("squeezenet", weights=args.other)
-    files = sorted(args.held_out.rglob("*.jp*g"))[:24] if args.held_out else list(images.PHOTOGRAPHS)
-    pictures = {
-        "photographs": [images.load(file, 224) for file in files],
+    held_out = sorted(args.held_out.rglob("*.jp*g"))[:24] if args.held_out else list(pictures.PHOTOGRAPHS)
+    judges = {
+        "photographs": [images.load(file, 224) for file in held_out],
         "half-way": half_way(args.teacher, args.size, args.steps // 2),
     }
     best = {init: transfers(args.teacher, init, args.size, args.steps, args.sheets) for init in ("content", "noise")}
     found: dict[str, Numbers] = {}
     for network in [*args.networks, args.teacher]:
         label, net = Path(network).stem, opened(network)
-        numbers = errors(network, teacher, pictures)
+        numbers = errors(network, teacher, judges)
         for init, own in best.items():
             made = own if network == args.teacher else transfers(network, init, args.size, args.steps, args.sheets)
             numbers |= {f"from {init}: {key}": value for key, value in judged(args.teacher, made, own, other).items()}

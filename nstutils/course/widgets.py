@@ -20,6 +20,7 @@ from nstutils import images
 from nstutils.backbones import STYLE_LAYERS
 from nstutils.course import plots
 from nstutils.descent import Step
+from nstutils.library import files
 from nstutils.library.settings import settings
 from nstutils.results import Result
 from nstutils.runs.resolve import Picture
@@ -71,7 +72,7 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
             picture.value = png(draw(**chosen))
             told.value = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
         except Exception as error:  # a front end shows no traceback of a slider
-            told.value = f"This choice cannot be drawn: {html.escape(images.reason(error))}"
+            told.value = f"This choice cannot be drawn: {html.escape(files.reason(error))}"
 
     for menu in choices.values():
         menu.observe(redraw, names="value")
@@ -157,7 +158,7 @@ def _watched(
     try:
         result = run(**chosen, watch=watch, stop=progress.stop)
     except Exception as error:  # a thread has nobody else to tell
-        told.value = f"This run ended early: {html.escape(images.reason(error))}."
+        told.value = f"This run ended early: {html.escape(files.reason(error))}."
         return
     made = plots.caption(backbone=result.card.get("backbone"), size=max(result.image.shape[-2:]))
     picture.value, told.value = images.encoded(result.image, ".jpg"), f"{told.value} {made}"

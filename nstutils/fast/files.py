@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from nstutils import images
 from nstutils.fast import network as fast
+from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 
 ANIMATED = {".gif": "GIF", ".webp": "WEBP"}
@@ -33,16 +34,16 @@ def apply_file(
     net.share(style)
     folder = Path(os.path.expanduser(source))
     if not folder.is_dir():
-        _file(net, images.find(source), Path(os.path.expanduser(out)), style, size, progress)
+        _file(net, pictures.find(source), Path(os.path.expanduser(out)), style, size, progress)
         return {}
     target = Path(os.path.expanduser(out))
     if target.exists() and (not target.is_dir() or target.samefile(folder)):
         raise UserError(f"{target} cannot take the pictures of {folder}; give another folder")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ and path.is_file())
-    if not files:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ and path.is_file())
+    if not found:
         raise UserError(f"{folder} holds no picture; give a folder with {', '.join(READ)} in it")
     wrong = {}
-    for path in tqdm(files, disable=not progress, desc="pictures", unit="picture", delay=0.3):
+    for path in tqdm(found, disable=not progress, desc="pictures", unit="picture", delay=0.3):
         try:
             _file(net, path, target / path.name, style, size, False)
         except (ValueError, OSError) as error:
@@ -60,7 +61,7 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
             raise UserError(f"{path.name} has {count} frames, which {out.name} cannot hold; end its name in .gif or .webp")
         _animation(net, path, out, style, size, progress)
     else:
-        out = images.writable(out)
+        out = files.writable(out, images.FORMATS)
         images.save(fast.apply(net, images.load(path, size), style, progress=progress), out)
 
 
@@ -72,13 +73,13 @@ def frames(path: Path) -> int:
 
 def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
     """Frame after frame, in the time and order of the original; one frame is in memory at a time."""
-    out = images.writable(out, tuple(ANIMATED))
+    out = files.writable(out, tuple(ANIMATED))
     with Image.open(path) as file:
         with images.reading(path):
             times = [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
         painted = (fast.apply(net, frame, style) for frame in _frames(path, file, len(times), size))
         bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
-        with images.atomic(out) as part:
+        with files.atomic(out) as part:
             kind = ANIMATED[out.suffix.lower()]
             facts = (
                 images.QUALITY.get(kind, {})

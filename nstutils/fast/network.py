@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from nstutils import images
 from nstutils.fast.recipe import NORMS, UPS
-from nstutils.library import weights
+from nstutils.library import files, pictures, weights
 from nstutils.library.errors import UserError
 from nstutils.runs import tiles
 from nstutils.runs.devices import choose
@@ -310,9 +309,9 @@ def _cuts(segment: Segment, count: int, size: tuple[int, int], tile: int) -> Ite
 
 def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, Any] | None = None) -> Path:
     """Write the network as safetensors; its plan and `facts` (how it was trained) stand in the header."""
-    path = images.writable(path, (".safetensors",))
+    path = files.writable(path, (".safetensors",))
     plan = {key: getattr(net, key) for key in ("styles", "width", "blocks", "norm", "up")}
-    with images.atomic(path) as part:
+    with files.atomic(path) as part:
         state = {key: value.contiguous() for key, value in net.state_dict().items()}
         save_file(state, part, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
     return path
@@ -356,7 +355,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(os.path.expanduser(name_or_path))
     if path.is_file():
         return path
-    there = {file.stem: file for file in (images.data_folder() / "weights").glob("fast*.safetensors")}
+    there = {file.stem: file for file in (pictures.data_folder() / "weights").glob("fast*.safetensors")}
     if os.fspath(name_or_path) in there:
         return there[os.fspath(name_or_path)]
     raise FileNotFoundError(

@@ -28,6 +28,7 @@ from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, c
 from nstutils.descent import interruptible
 from nstutils.fast import network as fast
 from nstutils.fast.recipe import Recipe
+from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
@@ -36,7 +37,7 @@ from nstutils.runs.devices import choose
 from nstutils.runs.resolve import check_style, identity
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
-OFFLINE = tuple(images.PHOTOGRAPHS)  # the photographs inside scikit-image
+OFFLINE = tuple(pictures.PHOTOGRAPHS)  # the photographs inside scikit-image
 HELD_OUT = ("town", "hills", "coast")  # shipped pictures that no training sees
 WARM_UP = 50  # steps in which the learning rate rises
 ROW = 10  # steps that share a row of the history
@@ -73,8 +74,8 @@ class Photographs:
             sums = [self.archive.getinfo(name).CRC for name in self.names]
         else:
             sums = [zlib.crc32(self.read(index)) for index in range(len(self))]
-        files = "\n".join(f"{name} {number}" for name, number in zip(self.names, sums, strict=True))
-        sha256 = hashlib.sha256(files.encode(errors="surrogateescape")).hexdigest()
+        told = "\n".join(f"{name} {number}" for name, number in zip(self.names, sums, strict=True))
+        sha256 = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
         return {"name": self.where.name if self.where else "scikit-image", "count": len(self), "sha256": sha256}
 
     def read(self, index: int) -> bytes:
@@ -83,9 +84,9 @@ class Photographs:
         try:
             if self.archive:
                 return self.archive.read(name)
-            return (self.where / name if self.where else images.find(name)).read_bytes()
+            return (self.where / name if self.where else pictures.find(name)).read_bytes()
         except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-            raise UserError(f"{name} in {self.where} cannot be read ({images.reason(error)}); take it out") from error
+            raise UserError(f"{name} in {self.where} cannot be read ({files.reason(error)}); take it out") from error
 
     def open(self, index: int) -> Image.Image:
         """Photograph number `index`, as `images.load` sees it, in 8 bits."""
@@ -184,7 +185,7 @@ def train(
     `recipe` are the fields of `Recipe`. With `out` the network is saved there, with OUT.preview.jpg (held-out pictures),
     OUT.run.json and, while it is unfinished, OUT.state.safetensors every `every` seconds; `resume` goes on from that, exactly.
     """
-    target = images.writable(out, (".safetensors",)) if out is not None else None
+    target = files.writable(out, (".safetensors",)) if out is not None else None
     if resume and not target:
         raise UserError("resume needs out: give the network whose unfinished training is to go on")
     chosen, photos = Recipe(**recipe), Photographs(photographs)

@@ -22,7 +22,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nstutils import images
 from nstutils.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -34,7 +33,7 @@ from nstutils.backbones import (
     squeezenet,
     vgg,
 )
-from nstutils.library import fetch, wheels
+from nstutils.library import fetch, files, pictures, wheels
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, settings
 
@@ -173,7 +172,7 @@ def _of_wheel(path: Path) -> tuple[State, dict[str, str]]:
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
     """Write a network's weights as safetensors, with its name, normalisation and `header`."""
     header = {"network": extractor.name, "mean": json.dumps(extractor.mean), "std": json.dumps(extractor.std)} | header
-    with images.atomic(path) as part:
+    with files.atomic(path) as part:
         save_file({key: value.contiguous() for key, value in extractor.net.state_dict().items()}, part, header)
 
 
@@ -183,14 +182,14 @@ def _find(name: str) -> tuple[State, dict[str, str]]:
     if path:
         return read(path)
     if name == "classroom":
-        folder = images.data_folder() / "weights"
+        folder = pictures.data_folder() / "weights"
         raise FileNotFoundError(f"{folder / name}.safetensors is missing or damaged; get the project's data folder again")
     return keep(name)
 
 
 def here(name: str) -> Path | None:
     """The whole weights file of `name` that needs no download: kept earlier, or else shipped with the project."""
-    shipped = images.data_folder() / "weights" / f"{name}.safetensors"
+    shipped = pictures.data_folder() / "weights" / f"{name}.safetensors"
     return fetched(name) or (shipped if shipped.is_file() and _opens(shipped) else None)
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nstutils import images, results
+from nstutils import results
+from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
 from nstutils.papers import claims, figures, trials
@@ -389,7 +390,7 @@ def figure(
     """
     row, chosen, begin = find(id), settings(preset, backbone), time.perf_counter()
     folder = Path(os.path.expanduser(out)).absolute()
-    path = images.writable(folder / f"{id}.png", (".png",))
+    path = files.writable(folder / f"{id}.png", (".png",))
     plan = _plan(row, chosen.preset, chosen.backbone, folder / "runs")
     cases = _cases(row, plan, executor, progress)
     used = _backbone(row, plan, cases)

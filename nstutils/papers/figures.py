@@ -19,6 +19,7 @@ from nstutils import images
 from nstutils.backbones import geometry
 from nstutils.course import measures
 from nstutils.course.plots import COLOURS, DASHES
+from nstutils.library import files
 from nstutils.library.weights import structure
 from nstutils.papers import claims
 from nstutils.papers.claims import DARK, DENSE, KERNEL, LAYERS, OTHER, RATIOS, ROW, SEEDS, Case, cell
@@ -30,7 +31,7 @@ def write(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
-    images.write(data.getvalue(), path)
+    files.write(data.getvalue(), path)
 
 
 def board(

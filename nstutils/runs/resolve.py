@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from nstutils import guidance, images
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import Schedule, Stage
-from nstutils.library import fetch
+from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.settings import COPIES, PRESETS, settings
 from nstutils.library.weights import backbone
@@ -399,7 +399,7 @@ def identity(picture: Picture) -> dict[str, str]:
     if isinstance(picture, Tensor):
         pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
         return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
-    return {"name": os.fspath(picture), "sha256": fetch.sha256(images.find(picture))}
+    return {"name": os.fspath(picture), "sha256": fetch.sha256(pictures.find(picture))}
 
 
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:

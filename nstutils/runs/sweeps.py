@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 
 from nstutils import images, results
 from nstutils.descent import Stage, Step, coarse_to_fine
+from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import joined
@@ -133,7 +134,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Path | None:
     path = Path(os.path.expanduser(folder)).absolute()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{os.fspath(folder)!r} is a file, but the runs need a folder; give another name")
-    images.writable(path / "run.png")
+    files.writable(path / "run.png", images.FORMATS)
     return path
 
 
@@ -299,7 +300,7 @@ def made(job: Sequence[Run], place: Path | None, watch: Watch = None) -> Ends:
         except Exception as error:
             if not _spoilt(error):
                 return dict.fromkeys([run.key for run in job], error)
-            said = f"a batch of {len(job)} runs failed ({images.reason(error)}); each of them is made by itself"
+            said = f"a batch of {len(job)} runs failed ({files.reason(error)}); each of them is made by itself"
             tqdm.write(said, file=sys.stderr)
     ends: Ends = {}
     for run in job:
@@ -425,7 +426,7 @@ def _reported(settings: Sequence[Mapping[str, Any]], ended: Sequence[Any]) -> li
     failed = {number: end for number, end in enumerate(ended) if isinstance(end, Exception)}
     if not failed:
         return list(ended)
-    said = [f"run {number} ({_words(settings[number])}): {images.reason(error)}" for number, error in failed.items()]
+    said = [f"run {number} ({_words(settings[number])}): {files.reason(error)}" for number, error in failed.items()]
     more = f" | and {len(said) - 5} more" if len(said) > 5 else ""
     done = ", the others are done" if len(failed) < len(ended) else ""
     raise SweepError(
