@@ -1,9 +1,9 @@
 """Predictions: asked before a figure is made, kept, and scored when it is there.
 
-    guess = Predictions()
-    guess.ask("column", "Down a column the structures …", ("grow", "shrink"))
-    guess.reveal("column", "grow")  # below the figure
-    guess.score()                   # at the end of the lesson
+guess = Predictions()
+guess.ask("column", "Down a column the structures …", ("grow", "shrink"))
+guess.reveal("column", "grow")  # below the figure
+guess.score()                   # at the end of the lesson
 """
 
 from collections.abc import Sequence
