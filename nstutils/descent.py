@@ -23,8 +23,8 @@ from nstutils import images
 from nstutils.backbones import FeatureExtractor
 from nstutils.library.errors import UserError
 from nstutils.losses import Terms, total
-from nstutils.results import Result, on_device
-from nstutils.runs import tiles
+from nstutils.results import Result
+from nstutils.runs import store, tiles
 from nstutils.updates import METHODS, State, enlarged
 
 RESCUES = 5  # restarts from the best picture before giving up
@@ -313,7 +313,7 @@ def _walk(
 ) -> Iterator[tuple[int, Step]]:
     """The steps of all stages, each with its stage's number."""
     first: int = resume["stage"] if resume else 0
-    state: dict[str, Any] | None = on_device(resume["step"], x.device) if resume else None
+    state: dict[str, Any] | None = store.on_device(resume["step"], x.device) if resume else None
     warm: dict[str, Any] | None = None
     for number in range(first, len(stages)):
         stage, done = stages[number], state["index"] if state else 0

@@ -1,29 +1,24 @@
-"""What a run leaves: the picture, its history and its run card; saved beside each other and loaded again."""
+"""What a run leaves: the picture, its history and its run card; shown in a notebook, saved, and loaded again."""
 
+import base64
 import hashlib
-import json
+import html
 import os
-import platform
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import images
-from nstutils.library import fetch, files, pictures
+from nstutils.library import files
 from nstutils.library.errors import UserError
+from nstutils.runs import store
 
-COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
 
-
-@dataclass(frozen=True, eq=False)  # tensors have no one truth: a result equals itself alone
+@dataclass(frozen=True, eq=False, repr=False)  # tensors have no one truth: a result equals itself alone
 class Result:
     """A picture (N x 3 x H x W in [0, 1]), the history of its losses, and the card of settings that made it.
 
@@ -33,12 +28,34 @@ class Result:
     image: Tensor
     history: dict[str, Any]
     card: dict[str, Any]
-    state: dict[str, Any] | None = field(default=None, repr=False)
+    state: dict[str, Any] | None = field(default=None)
 
     @property
     def finished(self) -> bool:
         """Whether all steps were done."""
         return self.state is None
+
+    def __str__(self) -> str:
+        """How it was made, in a line."""
+        card, history = self.card, self.history
+        method = card.get("settings", card).get("method")
+        told = [f"{card['backbone']} {card.get('weights_sha256', '')[:8]}".strip()] if "backbone" in card else []
+        if "steps" in history:
+            told.append(f"{len(history['steps'])} steps" + (f" of {method}" if method else ""))
+        if "seconds" in history:
+            told.append(f"{history['seconds'] + history.get('setup_seconds', 0):.1f} s")
+        final = history.get("final", {})
+        told += [f"{name} {value:.4g}" for name, value in final.items() if name != "total" and isinstance(value, float)]
+        return ", ".join(told + ([] if self.finished else ["not finished"])) or "a picture"
+
+    def __repr__(self) -> str:
+        """The line, and how large the picture is."""
+        return f"Result({' x '.join(map(str, self.image.shape[:1:-1]))} pixels, {self})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture (those of a batch side by side) and the line."""
+        data, line = images.encoded(torch.cat(list(self.image), -1), ".png"), html.escape(str(self))
+        return f'<img alt="{line}" src="data:image/png;base64,{base64.b64encode(data).decode()}"><br>{line}'
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture, its card (`PATH.run.json`, with the history) and, while unfinished, its state.
@@ -50,21 +67,23 @@ class Result:
         data = images.encoded(self.image, path.suffix)
         digest = hashlib.sha256(data).hexdigest()
         card = self.card | {"finished": self.finished, "picture_sha256": digest, "history": self.history}
-        text = as_json(sealed(card))
+        text = store.as_json(store.sealed(card))
         if self.state is not None:
-            save_state({"card": card, "state": self.state}, state_path(path))
-            files.write_all([(data, path), (text, card_path(path))])
+            store.save_state({"card": card, "state": self.state}, store.state_path(path))
+            files.write_all([(data, path), (text, store.card_path(path))])
         else:
-            files.write_all([(text, card_path(path)), (data, path)])
-            state_path(path).unlink(missing_ok=True)
+            files.write_all([(text, store.card_path(path)), (data, path)])
+            store.state_path(path).unlink(missing_ok=True)
         return path
 
     @staticmethod
     def load(path: str | os.PathLike[str], expect: Mapping[str, Any] | None = None) -> "Result":
         """Read a saved result again; refuses a picture that was changed since, or a card that differs from `expect`."""
-        path = pictures.find(path)
+        path = Path(os.path.expanduser(path))
+        if not path.exists():
+            raise FileNotFoundError(f"there is no picture {os.fspath(path)!r}; make it first, or give another name")
         card, state = _card_and_state(path)
-        differ = differences(card.get("settings", {}), expect or {})
+        differ = store.differences(card.get("settings", {}), expect or {})
         if differ:
             raise UserError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
         history = card.get("history", {})
@@ -74,170 +93,29 @@ class Result:
 
 def _card_and_state(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """What belongs to the picture at `path`, also where a run was killed while it saved."""
-    digest, unfinished = fetch.sha256(path), state_path(path).exists()
+    digest, place = hashlib.sha256(path.read_bytes()).hexdigest(), store.state_path(path)
     try:
-        card = read_card(path)
-    except (FileNotFoundError, ValueError):
-        if not unfinished:
+        card = store.read_card(path)
+    except (FileNotFoundError, UserError):
+        if not place.exists():
             raise
         card = {}  # killed before its first card was written, but the state has a copy
     ours = card.get("picture_sha256") == digest
     if ours and card.get("finished") is True:
         return card, None
-    if ours or unfinished:
-        saved = load_state(state_path(path))
+    if ours or place.exists():
+        saved = store.load_state(place)
         if not saved.keys() >= {"card", "state"}:
-            raise UserError(f"{state_path(path)} is damaged (no state in it); start the run again without --resume")
+            raise UserError(f"{place} is damaged (no state in it); start the run again without --resume")
         if ours or saved["card"]["picture_sha256"] == digest:
             return saved["card"], saved["state"]
     raise UserError(f"{path} is not the picture its run card was written for; make it again")
 
 
-def card_path(path: Path) -> Path:
-    """Where the run card of a picture lies."""
-    return path.with_name(path.name + ".run.json")
-
-
-def state_path(path: Path) -> Path:
-    """Where the state of an unfinished run lies."""
-    return path.with_name(path.name + ".state.safetensors")
-
-
-def sealed(card: Mapping[str, Any]) -> dict[str, Any]:
-    """A card with a hash of all that it says, so that what was changed later is not believed."""
-    plain = json.loads(json.dumps(card))
-    return dict(card) | {"card_sha256": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()}
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """The run card of a picture."""
+def kept(path: Path | None) -> Result | None:
+    """The finished result at `path`; None where it is missing, unfinished or damaged, so that it is made again."""
     try:
-        card = json.loads(card_path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{card_path(path)} is damaged ({files.reason(error)}); make the picture again") from error
-    if not isinstance(card, dict):
-        raise UserError(f"{card_path(path)} is not a run card; make the picture again")
-    seal = card.pop("card_sha256", None)
-    if sealed(card)["card_sha256"] != seal:
-        raise UserError(f"{card_path(path)} was changed since it was written; make the picture again")
-    return card
-
-
-def as_json(value: Mapping[str, Any]) -> bytes:
-    """JSON as a reader likes it, also where a file name is no Unicode; NaN and infinity are refused."""
-    try:
-        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    except ValueError as error:
-        raise UserError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
-    return text.encode(errors="backslashreplace")  # a lone surrogate becomes \udc.., which JSON reads as the same
-
-
-def write_json(value: Mapping[str, Any], path: Path) -> None:
-    """Write JSON, whole or not at all."""
-    files.write(as_json(value), path)
-
-
-def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
-    """The settings of `want` that `have` does not share, in words; empty when all agree. A file by another name is the same."""
-    have, want = json.loads(json.dumps(have)), json.loads(json.dumps(want))
-    unlike = [key for key, value in want.items() if _decisive(have.get(key)) != _decisive(value)]
-    return ", ".join(f"{key}: {have.get(key)!r}, not {want[key]!r}" for key in unlike)
-
-
-def _decisive(value: Any) -> Any:
-    """Settings without the names of files, whose contents alone decide; lists for tuples, 1 for 1.0."""
-    if isinstance(value, Mapping):
-        return {str(key): _decisive(item) for key, item in value.items() if key != "name" or "sha256" not in value}
-    if isinstance(value, list | tuple):
-        return [_decisive(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def fingerprint(value: Any) -> str:
-    """The sha256 of settings, whatever the order of their keys and the names of their files."""
-    return hashlib.sha256(json.dumps(_decisive(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def program() -> dict[str, Any]:
-    """What decides a picture beside its settings: how this package computes, and torch."""
-    return {"computing": COMPUTING, "torch": str(torch.__version__)}
-
-
-def versions() -> dict[str, str]:
-    """The versions a run depends on."""
-    names = ("nstutils", "torch", "numpy", "pillow")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
-
-
-def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header.
-
-    Tensors are written from where they lie: a state is many times the size of its picture, and a copy might not fit.
-    """
-    tensors: dict[str, Tensor] = {}
-    places: set[int] = set()
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
-            place = whole.untyped_storage().data_ptr()
-            tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
-            places.add(place)
-            return {"tensor": name}
-        if isinstance(value, Mapping):
-            return {"items": [[key, plain(item)] for key, item in value.items()]}
-        return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
-
-    text = json.dumps(plain(state))
-    header = {"state": text, "checksum": _checksum(text, tensors)}
-    with files.atomic(path) as part:
-        try:
-            save_file(tensors, part, header)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-
-
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """A number that changes with any bit of a state."""
-    number = zlib.crc32(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        number = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), number)
-        number = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, number)
-    return f"{number:08x}"
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote, into memory aligned as torch's own: elsewhere a sum may be rounded another way."""
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if _checksum(header["state"], found) != header["checksum"]:
-            raise UserError("its checksum is another")
-        # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
-        tensors = {name: tensor.clone() for name, tensor in found.items()}
-        skeleton = json.loads(header["state"])
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
-    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({files.reason(error)}); start the run again without --resume") from error
-
-    def full(value: Any) -> Any:
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        if "items" in value:
-            return {key: full(item) for key, item in value["items"]}
-        return [full(item) for item in value["list"]] if "list" in value else value["value"]
-
-    return full(skeleton)
-
-
-def on_device(state: Any, device: torch.device) -> Any:
-    """The state with its tensors on `device`."""
-    if isinstance(state, Tensor):
-        return state.to(device)
-    if isinstance(state, dict):
-        return {key: on_device(value, device) for key, value in state.items()}
-    return [on_device(value, device) for value in state] if isinstance(state, list) else state
+        found = Result.load(path) if path and path.exists() else None
+    except (UserError, FileNotFoundError):
+        return None
+    return found if found and found.finished else None

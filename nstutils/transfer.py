@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from nstutils import images, results
+from nstutils import images
 from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.losses import total
 from nstutils.results import Result
-from nstutils.runs import preflight, tiles
+from nstutils.runs import preflight, store, tiles
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Ahead, Picture, Problem, prepare
 
@@ -52,7 +52,7 @@ def stylise(
     chosen = checked(options)
     target = _target(out, content, style, chosen) if out is not None else None
     log = files.writable(history, (".json",)) if history is not None else None
-    if log and target and log.resolve() == results.card_path(target).resolve():
+    if log and target and log.resolve() == store.card_path(target).resolve():
         raise UserError(f"{log} is where the run card goes; give another name for the history")
     if resume and not target:
         raise UserError("resume needs out: give the picture whose unfinished run is to go on")
@@ -62,7 +62,7 @@ def stylise(
     earlier = _earlier(target, card) if resume and target else None
     if earlier and earlier.finished:
         if log:
-            results.write_json(earlier.history, log)
+            store.write_json(earlier.history, log)
         return earlier
     if progress and not earlier:
         _tell_masks(problem)
@@ -89,7 +89,7 @@ def stylise(
     )
     result = dressed(measured(problem, result))
     if log:
-        results.write_json(result.history, log)
+        store.write_json(result.history, log)
     return result
 
 
@@ -136,7 +136,7 @@ def _earlier(target: Path, card: dict[str, Any]) -> Result:
 def _card(target: Path) -> dict[str, Any]:
     """The card of the run to go on from; empty where it cannot be read, which is told later."""
     with contextlib.suppress(OSError, ValueError):
-        return results.read_card(target)
+        return store.read_card(target)
     return {}
 
 
@@ -175,7 +175,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
             "weights_sha256": net.sha256,
             "kappa": problem.scales[-1].kappa,
             "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
-            "versions": results.versions(),
+            "versions": store.versions(),
             "threads": torch.get_num_threads(),
             "tile": problem.tile,
         }

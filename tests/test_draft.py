@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, backbone, cli, load, results, save, stylise, sweep
+from nstutils import Result, backbone, cli, load, save, stylise, sweep
 from nstutils.backbones import VGG_CONVS, vgg
 from nstutils.descent import coarse_to_fine
 from nstutils.losses import evaluate, total
-from nstutils.runs import preflight
+from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import POLISH, prepare
 
@@ -53,7 +53,7 @@ def killed_at(number: int) -> Any:
 
 def card_of(path: str) -> Any:
     """The run card beside a picture."""
-    return results.read_card(Path(path))
+    return store.read_card(Path(path))
 
 
 def test_the_copy_takes_all_scales_and_the_network_the_last_steps_at_full_size(pictures: tuple[str, str]) -> None:

@@ -799,5 +799,5 @@ def test_what_is_kept_goes_by_the_contents_of_files_and_by_what_computes(
     keys = [trials._key(["a", identity(path), 1.0]) for path in (here, there)]
     assert keys[0] == keys[1]
     assert trials._key(["a", identity("town"), 1.0]) != keys[0]
-    monkeypatch.setattr("nstutils.results.COMPUTING", 0)
+    monkeypatch.setattr("nstutils.runs.store.COMPUTING", 0)
     assert trials._key(["a", identity(here), 1.0]) != keys[0]

@@ -16,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nstutils import images, results
+from nstutils import images
 from nstutils.fast import network as fast
 from nstutils.fast import training as fast_training
 from nstutils.fast.training import FastStep, Photographs, Recipe, train
+from nstutils.runs import store
 
 TINY: dict[str, Any] = {"batch": 2, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
 STYLES = ("swirls", "mosaic")
@@ -121,14 +122,14 @@ def test_a_stopped_training_goes_on_exactly(folder: Path, tmp_path: Path) -> Non
     assert [step.index for step in seen] == list(range(5, 14))
     assert same(rest.net, whole.net)
     assert [{**row, "seconds": 0} for row in rest.history["steps"]] == [{**r, "seconds": 0} for r in whole.history["steps"]]
-    assert not results.state_path(out).exists()
+    assert not store.state_path(out).exists()
     again, finished = steps_of(STYLES, folder, out=out, resume=True, steps=13, **TINY)
     assert not again
     assert same(finished.net, whole.net)
 
 
 def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
-    out, state = tmp_path / "net.safetensors", results.state_path(tmp_path / "net.safetensors")
+    out, state = tmp_path / "net.safetensors", store.state_path(tmp_path / "net.safetensors")
     program = (
         "import torch; torch.set_num_threads(1); from nstutils.fast.training import train; "
         f"train({STYLES!r}, {str(folder)!r}, out={str(out)!r}, every=0, steps=100000, **{TINY!r})"
@@ -140,7 +141,7 @@ def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path:
     time.sleep(0.4)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    done = results.load_state(state)["done"]
+    done = store.load_state(state)["done"]
     assert done > 0
     rest, whole = until(done + 3, folder, out=out, resume=True), until(done + 3, folder)
     assert same(rest, whole)
@@ -188,7 +189,7 @@ def test_losses_that_explode_are_told(folder: Path) -> None:
 def test_beside_the_network_lie_its_card_and_a_preview(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     train(STYLES, folder, out=out, steps=2, **TINY)
-    card = results.read_card(out)
+    card = store.read_card(out)
     assert card["finished"]
     assert card["settings"]["photographs"]["count"] == 5
     assert card["backbone"] == "classroom"

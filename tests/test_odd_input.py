@@ -20,13 +20,14 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from nstutils import cli, images, results, stylise, sweep
+from nstutils import Result, cli, images, stylise, sweep
 from nstutils.backbones import vgg
 from nstutils.fast import network as fast
 from nstutils.fast.files import apply_file
 from nstutils.fast.training import Photographs, train
 from nstutils.guidance import load_mask
 from nstutils.library import files
+from nstutils.runs import store
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
 TINY: dict[str, Any] = {"steps": 1, "batch": 1, "size": 32, "style_size": 48, "width": 4, "blocks": 0}
@@ -81,7 +82,7 @@ def test_a_file_name_that_is_no_unicode_is_saved_on_the_card_and_goes_on(place: 
     words = ["stylise", names["content"], names["style"], f"--init={names['init']}", "-o", names["out"], *SHALLOW]
     assert command(*words) == 0
     assert command(*words, "--resume") == 0
-    card = results.read_card(Path(names["out"]))
+    card = store.read_card(Path(names["out"]))
     assert place == "out" or BYTES in json.dumps(card["settings"], ensure_ascii=False)
 
 
@@ -186,7 +187,7 @@ def test_the_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_closed_stream_costs_nothing(closed: str) -> None:
     done = program("stylise", picture("a.png"), picture("b.png"), "-o out.png", *SHALLOW, closed)
     assert (done.returncode, done.stderr) == (0, "")
-    assert results.Result.load("out.png").finished
+    assert Result.load("out.png").finished
 
 
 @pytest.mark.parametrize("where", ["LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 ", "PYTHONIOENCODING=ascii "])
@@ -195,7 +196,7 @@ def test_a_terminal_that_knows_few_letters_is_told_with_escapes(where: str) -> N
     done = program("stylise", *names, *SHALLOW, before=where)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.match(r"bild(\\xfc|\\udcc3\\udcbc)\.png: 2 steps", done.stdout)
-    assert results.Result.load("bildü.png").finished
+    assert Result.load("bildü.png").finished
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
@@ -253,7 +254,7 @@ def test_the_bar_of_a_command_is_one_line_in_a_file() -> None:
 
 def edited(change: Any) -> None:
     """Change the card of out.png by hand."""
-    path = results.card_path(Path("out.png"))
+    path = store.card_path(Path("out.png"))
     card = json.loads(path.read_text())
     path.write_text(json.dumps(change(card) or card))
 
@@ -285,11 +286,11 @@ def test_a_run_of_a_store_whose_card_was_changed_is_made_again(change: Any) -> N
     asked = (picture("a.png"), picture("b.png"), [{"seed": 0}])
     (first,) = sweep(*asked, folder="store", progress=False, **common)
     (path,) = Path("store").glob("*.png")
-    for file in (path, results.card_path(path)):
+    for file in (path, store.card_path(path)):
         os.rename(file, file.name.replace(path.name, "out.png"))
     edited(change)
     os.rename("out.png", path)
-    os.rename("out.png.run.json", results.card_path(path))
+    os.rename("out.png.run.json", store.card_path(path))
     (again,) = sweep(*asked, folder="store", progress=False, **common)
     assert torch.equal(again.image, first.image)
     assert [row["total"] for row in again.history["steps"]] == [row["total"] for row in first.history["steps"]]
@@ -306,14 +307,14 @@ def test_a_card_that_is_nested_without_end_is_told(capsys: pytest.CaptureFixture
 def test_a_flipped_bit_anywhere_in_a_state_is_found(tmp_path: Path) -> None:
     state = {"x": torch.rand(3, 5), "half": torch.rand(4).bfloat16(), "none": torch.zeros(0), "one": torch.tensor(True)}
     path = tmp_path / "a.state.safetensors"
-    results.save_state({"step": 3, "rows": [1.5, {"k": None}]} | state, path)
+    store.save_state({"step": 3, "rows": [1.5, {"k": None}]} | state, path)
     data = path.read_bytes()
     for bit in range(0, 8 * len(data), 7):  # one or two of every byte
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
         path.write_bytes(changed)
         with pytest.raises(ValueError, match="is damaged .* without --resume"):
-            results.load_state(path)
+            store.load_state(path)
 
 
 @pytest.mark.parametrize("record", ["", "{}", "[]", "null", "{", '{"runs": null}', '{"runs": [1]}', "[" * 100_000])
@@ -349,7 +350,7 @@ def test_a_training_does_not_go_on_with_another_network(other: str, finished: bo
 
 def test_a_training_does_not_go_on_from_the_state_of_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
     begun()
-    results.save_state({"card": {}, "state": {"x": torch.ones(2)}}, results.state_path(Path("m.safetensors")))
+    store.save_state({"card": {}, "state": {"x": torch.ones(2)}}, store.state_path(Path("m.safetensors")))
     assert command(*TRAIN, "--width=4", "--blocks=1", "--resume") == 2
     assert_told(capsys.readouterr().err, "not the state of a training")
 
@@ -357,7 +358,7 @@ def test_a_training_does_not_go_on_from_the_state_of_a_picture(capsys: pytest.Ca
 def test_a_training_does_not_go_on_from_an_emptied_history(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*TRAIN, "--width=4", "--blocks=1"]
     assert command(*words) == 0
-    path = results.card_path(Path("m.safetensors"))
+    path = store.card_path(Path("m.safetensors"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"history": {"seconds": 1, "steps": []}}))
     assert command(*words, "--resume") == 2
     assert_told(capsys.readouterr().err, "m.safetensors.run.json")
@@ -463,9 +464,9 @@ def test_a_file_that_is_protected_is_not_replaced(capsys: pytest.CaptureFixture[
 def test_a_disk_that_is_full_at_the_end_leaves_picture_and_card_as_they_were(
     finished: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def result(seed: int) -> results.Result:
+    def result(seed: int) -> Result:
         history = {"steps": [{"step": 1, "total": float(seed)}]}
-        return results.Result(images.noise((8, 8), seed), history, {"settings": {}}, None if finished else {"step": seed})
+        return Result(images.noise((8, 8), seed), history, {"settings": {}}, None if finished else {"step": seed})
 
     path = result(1).save("out.png")
     before = {name: Path(name).read_bytes() for name in ("out.png", "out.png.run.json")}
@@ -483,7 +484,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_picture_and_card_as_they_were(
         with pytest.raises(OSError, match=r"out\.png(\.run\.json)? cannot be written \(No space left on device\); make room"):
             result(2).save(path)
     assert {name: Path(name).read_bytes() for name in before} == before
-    assert results.Result.load(path).history["steps"][0]["total"] in (1.0, 2.0)
+    assert Result.load(path).history["steps"][0]["total"] in (1.0, 2.0)
     assert not list(Path().glob(".*.part"))
 
 

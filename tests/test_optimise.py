@@ -17,9 +17,10 @@ from torch import Tensor
 
 from nstutils.descent import PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
-from nstutils.results import Result, load_state, save_state
+from nstutils.results import Result
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
+from nstutils.runs.store import load_state, save_state
 from nstutils.transfer import stylise
 from nstutils.updates import METHODS
 

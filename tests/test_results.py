@@ -1,5 +1,8 @@
 """What a run leaves, and how it is read again."""
 
+import base64
+import hashlib
+import io
 import json
 import math
 import os
@@ -13,11 +16,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
-from nstutils import images, results
-from nstutils.results import Result, card_path, load_state, save_state, state_path
+from nstutils import images
+from nstutils.results import Result
+from nstutils.runs import store
+from nstutils.runs.store import card_path, load_state, save_state, state_path
 
 
 def image(seed: int = 0) -> Tensor:
@@ -63,6 +69,24 @@ def test_a_result_comes_back_as_it_was_saved(tmp_path: Path, finished: bool) -> 
     assert set(tmp_path.iterdir()) == files
 
 
+def test_a_result_is_one_line_and_in_a_notebook_its_picture_too() -> None:
+    card = {"settings": {"method": "adam"}, "backbone": "classroom", "weights_sha256": "1a2b3c4d" * 8}
+    final = {"content": 0.01, "style": 0.0212345, "total": 3.0}
+    done = Result(image(), {"setup_seconds": 0.5, "seconds": 1.8, "steps": [{}] * 100, "final": final}, card)
+    line = "classroom 1a2b3c4d, 100 steps of adam, 2.3 s, content 0.01, style 0.02123"
+    assert str(done) == line
+    assert repr(done) == f"Result(8 x 6 pixels, {line})"
+    found = re.fullmatch(r'<img alt="(.+)" src="data:image/png;base64,(.+)"><br>(.+)', done._repr_html_())
+    assert found
+    assert found[1] == found[3] == line
+    with Image.open(io.BytesIO(base64.b64decode(found[2]))) as shown:
+        assert shown.size == (8, 6)
+    several = Result(torch.cat([image(), image(1)]), {"steps": [], "final": {"total": [1.0, 2.0]}}, {"backbone": "<b>"}, {})
+    assert str(several) == "<b>, 0 steps, not finished"
+    assert several._repr_html_().endswith("<br>&lt;b&gt;, 0 steps, not finished")
+    assert repr(Result(image(), {}, {})) == "Result(8 x 6 pixels, a picture)"
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif"])
 def test_a_picture_of_any_format_is_known_again(tmp_path: Path, suffix: str) -> None:
     path = made(finished=False).save(tmp_path / f"out{suffix}")
@@ -81,7 +105,7 @@ def test_the_card_can_be_read_by_anyone(tmp_path: Path) -> None:
     card = json.loads(card_path(path).read_text(encoding="utf-8"))
     assert card["finished"] is True
     assert card["seed"] == 3
-    assert card["picture_sha256"] == results.fetch.sha256(path)
+    assert card["picture_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(card["history"]["steps"]) == 2
 
 
@@ -367,7 +391,7 @@ def test_a_full_disk_is_told_and_the_old_state_stays(tmp_path: Path, monkeypatch
     def full(*given: Any) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(results, "save_file", full)
+    monkeypatch.setattr(store, "save_file", full)
     with pytest.raises(OSError, match="No space left") as caught:
         save_state({"step": 2}, tmp_path / "s")
     assert_sentence(caught.value, "room")
@@ -376,7 +400,7 @@ def test_a_full_disk_is_told_and_the_old_state_stays(tmp_path: Path, monkeypatch
 
 
 def test_on_device_moves_every_tensor_and_nothing_else() -> None:
-    moved = results.on_device(STATE, torch.device("meta"))
+    moved = store.on_device(STATE, torch.device("meta"))
     assert moved["nested"][0]["exp_avg"].device.type == "meta"
     assert STATE["nested"][0]["exp_avg"].device.type == "cpu"  # type: ignore[index]
     assert moved["param_groups"] == STATE["param_groups"]
@@ -384,18 +408,18 @@ def test_on_device_moves_every_tensor_and_nothing_else() -> None:
 
 
 def test_differences_names_only_what_is_wanted_and_differs() -> None:
-    assert results.differences({"a": 1, "b": (1, 2), "c": 3}, {"a": 1, "b": [1, 2]}) == ""
-    assert results.differences({"a": 1}, {"a": 2, "b": None, "c": 5}) == "a: 1, not 2, c: None, not 5"
+    assert store.differences({"a": 1, "b": (1, 2), "c": 3}, {"a": 1, "b": [1, 2]}) == ""
+    assert store.differences({"a": 1}, {"a": 2, "b": None, "c": 5}) == "a: 1, not 2, c: None, not 5"
 
 
 def test_versions_name_what_a_run_depends_on() -> None:
-    assert set(results.versions()) == {"python", "nstutils", "torch", "numpy", "pillow"}
+    assert set(store.versions()) == {"python", "nstutils", "torch", "numpy", "pillow"}
 
 
 HEAVY = """
 import resource, torch
 from pathlib import Path
-from nstutils.results import save_state
+from nstutils.runs.store import save_state
 state = {"pairs": [[torch.ones(5_000_000), torch.ones(5_000_000)] for _ in range(5)]}  # 200 MB
 save_state({"begin": torch.ones(3)}, Path("small"))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -406,7 +430,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is told otherwise, or not at all")
 def test_a_state_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(results.__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(images.__file__).parent.parent)}
     command = [sys.executable, "-c", HEAVY]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 40  # MB

@@ -21,9 +21,9 @@ from torch import Tensor
 from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
 from nstutils.backbones import vgg
 from nstutils.descent import coarse_to_fine
-from nstutils.results import state_path
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
+from nstutils.runs.store import state_path
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 QUICK: dict[str, Any] = PAPERS | {"size": 32, "steps": 6, "scales": "16,32", "dtype": "float32"} | LAYERS

@@ -254,7 +254,7 @@ def test_what_differs_in_a_picture_or_a_weight_is_another_run(
     assert batches == [1, 1, 1]
 
 
-@pytest.mark.parametrize(("where", "other"), [("nstutils.results.COMPUTING", 0), ("torch.__version__", "2.9.0")])
+@pytest.mark.parametrize(("where", "other"), [("nstutils.runs.store.COMPUTING", 0), ("torch.__version__", "2.9.0")])
 def test_runs_of_another_version_are_told_and_made_again(
     where: str,
     other: Any,

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstutils import images, losses, results
+from nstutils import images, losses
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import interruptible
 from nstutils.fast import network as fast
@@ -32,7 +32,7 @@ from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
-from nstutils.runs import preflight, tiles
+from nstutils.runs import preflight, store, tiles
 from nstutils.runs.devices import choose
 from nstutils.runs.resolve import check_style, identity
 
@@ -248,7 +248,7 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, recipe
         "settings": what,
         "backbone": exact.name,
         "weights_sha256": exact.sha256,
-        "versions": results.versions(),
+        "versions": store.versions(),
     }
     card |= {"kappa": dict(zip(names, wanted.kappa.tolist(), strict=True)), "threads": torch.get_num_threads()}
     return _Run(recipe, card, net, optimiser, converted(exact, dtype), wanted)
@@ -319,26 +319,26 @@ def _keep(run: _Run, target: Path) -> None:
     if run.done < run.recipe.steps:
         state = {"card": run.card, "done": run.done, "seconds": run.seconds, "rows": run.rows, "recent": run.recent}
         state |= {"net": run.net.state_dict(), "optimiser": run.optimiser.state_dict()}
-        results.save_state(state, results.state_path(target))
-    results.write_json(results.sealed(card), results.card_path(target))
+        store.save_state(state, store.state_path(target))
+    store.write_json(store.sealed(card), store.card_path(target))
     images.save(preview(run.net), target.with_name(target.name + ".preview.jpg"))
     fast.save(run.net, target, {key: run.card[key] for key in ("settings", "backbone", "weights_sha256", "kappa")})
     if run.done == run.recipe.steps:
-        results.state_path(target).unlink(missing_ok=True)
+        store.state_path(target).unlink(missing_ok=True)
 
 
 def _restore(run: _Run, target: Path) -> None:
     """Put the run where the unfinished one at `target` stood; refuses one with other settings."""
-    path = results.state_path(target)
-    if not path.exists() and target.exists() and results.read_card(target).get("finished"):
-        card = results.read_card(target)
+    path = store.state_path(target)
+    if not path.exists() and target.exists() and store.read_card(target).get("finished"):
+        card = store.read_card(target)
         saved: dict[str, Any] = {"card": card, "done": run.recipe.steps, "net": fast.load(target).state_dict()}
         saved |= {"rows": card["history"]["steps"], "seconds": card["history"]["seconds"]}
     else:
-        saved = results.load_state(path)
+        saved = store.load_state(path)
         if "optimiser" not in saved:
             raise UserError(f"{path} is not the state of a training; begin afresh under another name")
-    differ = results.differences(saved["card"].get("settings", {}), run.card["settings"])
+    differ = store.differences(saved["card"].get("settings", {}), run.card["settings"])
     if differ:
         raise UserError(f"{target} was begun with other settings ({differ}); ask for these, or begin afresh under another name")
     run.net.load_state_dict(saved["net"])

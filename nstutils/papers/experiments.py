@@ -15,7 +15,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nstutils import results
 from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
@@ -38,6 +37,7 @@ from nstutils.papers.trials import (
     ratio,
 )
 from nstutils.results import Result
+from nstutils.runs import store
 from nstutils.runs.sweeps import sweep
 
 
@@ -402,7 +402,7 @@ def figure(
     seconds = max(time.perf_counter() - begin, _spent(cases))
     record = Record(id, row.claim, row.measure, holds, found, plan.preset, used, seconds, path, drawing)
     told = {name: value for name, value in vars(record).items() if name not in ("path", "drawing")}
-    results.write_json(told, path.with_suffix(".json"))
+    store.write_json(told, path.with_suffix(".json"))
     return record
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nstutils import images, results
+from nstutils import images
 from nstutils.descent import Step
 from nstutils.fast import network as fast
 from nstutils.library import weights
@@ -20,6 +20,7 @@ from nstutils.losses import evaluate, gram, total
 from nstutils.papers import recipes
 from nstutils.papers.claims import DARK, LAYERS, OTHER, RATIOS, Case, Plan, cell, regions
 from nstutils.results import Result
+from nstutils.runs import store
 from nstutils.runs.devices import choose
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import identity, prepare
@@ -275,10 +276,10 @@ def kept(plan: Plan, name: str, what: Any, make: Callable[[], dict[str, Result]]
         found = make()
         for label, result in found.items():
             result.save(place / f"{label}.png")
-        results.write_json({"labels": list(found)}, place / "done.json")
+        store.write_json({"labels": list(found)}, place / "done.json")
     return found
 
 
 def _key(what: Any) -> str:
     """A short hash of settings, and of what computes."""
-    return results.fingerprint([what, results.program()])[:16]
+    return store.fingerprint([what, store.program()])[:16]

@@ -25,14 +25,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstutils import images, results
+from nstutils import images
 from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import joined
 from nstutils.results import Result
-from nstutils.runs import preflight
+from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Accepted, Picture, Problem, Size, accept, narrowed, prepare
 from nstutils.transfer import checked, head, measured, run_card, stylise
@@ -63,7 +63,7 @@ class Run:
     styles: tuple[Picture, ...]
     options: Options
     settings: dict[str, Any]
-    program: dict[str, Any]  # what computes it, as `results.program` tells
+    program: dict[str, Any]  # what computes it, as `store.program` tells
     alike: str  # runs that agree in this can share a batch
     bytes: int  # that one more picture of its size takes
     coarse: tuple[Size, ...]  # sizes of the styles at the first scale: its style layers may need larger ones than others'
@@ -71,7 +71,7 @@ class Run:
     @property
     def key(self) -> str:
         """The name under which the run is stored: what it is, and who made it."""
-        return f"{results.fingerprint(self.settings)}-{results.fingerprint(self.program)[:8]}"
+        return f"{store.fingerprint(self.settings)}-{store.fingerprint(self.program)[:8]}"
 
 
 def grid(**lists: Sequence[Any]) -> list[dict[str, Any]]:
@@ -144,7 +144,7 @@ def _accepted(given: Mapping[str, Any], network: Any) -> Run | Exception:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
         run = accept(options.pop("content"), options.pop("style"), checked(options), network)
         resolved = dataclasses.replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
-        return Run(run.content, run.styles, resolved, run.settings, results.program(), *_alike(run))
+        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_alike(run))
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
 
@@ -161,7 +161,7 @@ def _alike(run: Accepted) -> tuple[str, int, tuple[Size, ...]]:
         common |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
         common |= {"layers": sorted(set(layers))}
-    return results.fingerprint(run.settings if apart else common), one - none, tuple(styles)
+    return store.fingerprint(run.settings if apart else common), one - none, tuple(styles)
 
 
 def _stored(run: Run, place: Path | None) -> Result | None:
@@ -225,7 +225,7 @@ def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
 
 def _record(place: Path, runs: Sequence[Run]) -> Path:
     """The file that tells which runs share a batch that was begun; its state lies beside it."""
-    return place / f"{results.fingerprint([run.key for run in runs])}.batch.json"
+    return place / f"{store.fingerprint([run.key for run in runs])}.batch.json"
 
 
 def _begun(place: Path) -> dict[Path, list[str]]:
@@ -246,7 +246,7 @@ def _tidy(ends: Ends, place: Path | None) -> None:
     """Remove the records of batches whose runs have all ended."""
     for path, keys in _begun(place).items() if place else ():
         if set(keys) <= set(ends):
-            results.state_path(path).unlink(missing_ok=True)
+            store.state_path(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
 
 
@@ -283,8 +283,8 @@ def agreed(job: Sequence[Run], place: Path | None) -> Ends:
     """`made` on another process or computer, which must find the same pictures and weights there."""
     network = lru_cache(maxsize=2)(backbone)
     for run in job:
-        here = accept(run.content, run.styles, run.options, network).settings | results.program()
-        differ = results.differences(here, run.settings | run.program)
+        here = accept(run.content, run.styles, run.options, network).settings | store.program()
+        differ = store.differences(here, run.settings | run.program)
         if differ:
             raise UserError(
                 f"this worker would make another picture ({differ}); give it the same files, NSTUTILS_WEIGHTS and versions"
@@ -333,11 +333,11 @@ def _together(job: Sequence[Run], place: Path | None, watch: Watch) -> Ends:
     problems = _problems(job, _recorded(record))
     setup = time.perf_counter() - begin
     if record:
-        results.write_json({"runs": [run.key for run in job], "tile": problems[0].tile}, record)
+        store.write_json({"runs": [run.key for run in job], "tile": problems[0].tile}, record)
 
     def keep(result: Result) -> None:
         if record:
-            results.save_state(result.state or {}, results.state_path(record))
+            store.save_state(result.state or {}, store.state_path(record))
 
     first, o = problems[0], problems[0].options
     own: dict[str, Any] = {
@@ -365,7 +365,7 @@ def _problems(job: Sequence[Run], record: Mapping[str, Any]) -> list[Problem]:
     groups: dict[str, list[Run]] = {}
     for run in job:
         shared = {key: value for key, value in run.settings.items() if key not in OWN} | {"coarse": run.coarse}
-        groups.setdefault(results.fingerprint(shared), []).append(run)
+        groups.setdefault(store.fingerprint(shared), []).append(run)
     ready: dict[str, Problem] = {}
     for group in groups.values():
         asked = [(run.options.content_layers or (), run.options.style_layers or ()) for run in group]
@@ -391,7 +391,7 @@ def _stages(problems: Sequence[Problem]) -> list[Stage]:
 def _state(record: Path | None) -> dict[str, Any] | None:
     """Where a batch was stopped; it begins afresh where that cannot be read."""
     with contextlib.suppress(FileNotFoundError, ValueError):
-        return results.load_state(results.state_path(record)) if record else None
+        return store.load_state(store.state_path(record)) if record else None
     return None
 
 
@@ -410,7 +410,7 @@ def _part(result: Result, number: int, problem: Problem, setup: float) -> Result
 
 def _as_stored(result: Result) -> Result:
     """The result as it comes back from its files: a picture of 8 bits, lists for tuples."""
-    history, card = (json.loads(results.as_json(value)) for value in (result.history, result.card))
+    history, card = (json.loads(store.as_json(value)) for value in (result.history, result.card))
     return Result(result.image.cpu().clamp(0, 1).mul(255).round().div(255), history, card)
 
 

@@ -1,0 +1,168 @@
+"""What is kept of a run beside its picture: its sealed card, the state of an unfinished one, and the hash that names it."""
+
+import hashlib
+import json
+import platform
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nstutils.library import files
+from nstutils.library.errors import UserError
+
+COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
+
+
+def card_path(path: Path) -> Path:
+    """Where the run card of a picture lies."""
+    return path.with_name(path.name + ".run.json")
+
+
+def state_path(path: Path) -> Path:
+    """Where the state of an unfinished run lies."""
+    return path.with_name(path.name + ".state.safetensors")
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """JSON as a reader likes it, also where a file name is no Unicode; NaN and infinity are refused."""
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    except ValueError as error:
+        raise UserError("a card or history holds NaN or infinity, which JSON cannot; put None in their place") from error
+    return text.encode(errors="backslashreplace")  # a lone surrogate becomes \udc.., which JSON reads as the same
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write JSON, whole or not at all."""
+    files.write(as_json(value), path)
+
+
+def sealed(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card with a hash of all that it says, so that what was changed later is not believed."""
+    plain = json.loads(json.dumps(card))
+    return dict(card) | {"card_sha256": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()}
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The run card of a picture."""
+    try:
+        card = json.loads(card_path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{card_path(path)} is missing, so nobody knows how {path} was made; make it again") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{card_path(path)} is damaged ({files.reason(error)}); make the picture again") from error
+    if not isinstance(card, dict):
+        raise UserError(f"{card_path(path)} is not a run card; make the picture again")
+    seal = card.pop("card_sha256", None)
+    if sealed(card)["card_sha256"] != seal:
+        raise UserError(f"{card_path(path)} was changed since it was written; make the picture again")
+    return card
+
+
+def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
+    """The settings of `want` that `have` does not share, in words; empty when all agree. A file by another name is the same."""
+    have, want = json.loads(json.dumps(have)), json.loads(json.dumps(want))
+    unlike = [key for key, value in want.items() if _decisive(have.get(key)) != _decisive(value)]
+    return ", ".join(f"{key}: {have.get(key)!r}, not {want[key]!r}" for key in unlike)
+
+
+def fingerprint(value: Any) -> str:
+    """The sha256 of settings, whatever the order of their keys and the names of their files."""
+    return hashlib.sha256(json.dumps(_decisive(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _decisive(value: Any) -> Any:
+    """Settings without the names of files, whose contents alone decide; lists for tuples, 1 for 1.0."""
+    if isinstance(value, Mapping):
+        return {str(key): _decisive(item) for key, item in value.items() if key != "name" or "sha256" not in value}
+    if isinstance(value, list | tuple):
+        return [_decisive(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def program() -> dict[str, Any]:
+    """What decides a picture beside its settings: how this package computes, and torch."""
+    return {"computing": COMPUTING, "torch": str(torch.__version__)}
+
+
+def versions() -> dict[str, str]:
+    """The versions a run depends on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in ("nstutils", "torch", "numpy", "pillow")}
+
+
+def save_state(state: Mapping[str, Any], path: Path) -> None:
+    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header.
+
+    Tensors are written from where they lie: a state is many times the size of its picture, and a copy might not fit.
+    """
+    tensors: dict[str, Tensor] = {}
+    places: set[int] = set()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
+            place = whole.untyped_storage().data_ptr()
+            tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
+            places.add(place)
+            return {"tensor": name}
+        if isinstance(value, Mapping):
+            return {"items": [[key, plain(item)] for key, item in value.items()]}
+        return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
+
+    text = json.dumps(plain(state))
+    with files.atomic(path) as part:
+        try:
+            save_file(tensors, part, {"state": text, "checksum": _checksum(text, tensors)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what `save_state` wrote."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _checksum(header["state"], found) != header["checksum"]:
+            raise UserError("its checksum is another")
+        skeleton = json.loads(header["state"])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
+    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({files.reason(error)}); start the run again without --resume") from error
+    # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
+    tensors = {name: tensor.clone() for name, tensor in found.items()}
+
+    def full(value: Any) -> Any:
+        if "tensor" in value:
+            return tensors[value["tensor"]]
+        if "items" in value:
+            return {key: full(item) for key, item in value["items"]}
+        return [full(item) for item in value["list"]] if "list" in value else value["value"]
+
+    return full(skeleton)
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """A number that changes with any bit of a state."""
+    number = zlib.crc32(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        number = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), number)
+        number = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, number)
+    return f"{number:08x}"
+
+
+def on_device(state: Any, device: torch.device) -> Any:
+    """The state with its tensors on `device`."""
+    if isinstance(state, Tensor):
+        return state.to(device)
+    if isinstance(state, dict):
+        return {key: on_device(value, device) for key, value in state.items()}
+    return [on_device(value, device) for value in state] if isinstance(state, list) else state
