@@ -74,7 +74,7 @@ handout: env
 	$(BIN)/python tools/lessons.py handout
 
 pictures: env
-	$(BIN)/python tools/draw_pictures.py
+	$(BIN)/python tools/pictures
 
 bench: env
 	$(BIN)/python tools/bench/bench.py $(BENCH)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,8 +26,6 @@ def tool(name: str) -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
@@ -79,23 +79,30 @@ def test_batch_norm_folds_into_the_convolutions(photographs: Path) -> None:
     torch.testing.assert_close(plain(x), trainee.net(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_picture_is_drawn_again_bit_for_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tool("draw_pictures").main(["impasto", "--out", str(tmp_path)])
-    drawn = tmp_path / "style_impasto.jpg"
-    shipped = images.load("impasto")
-    again = images.load(drawn)
-    assert again.shape == shipped.shape
-    assert drawn.read_bytes() == pictures.find("impasto").read_bytes() or (again - shipped).abs().mean() < 1 / 255
+def drawn(folder: Path, *names: str) -> list[Path]:
+    """What `tools/pictures` writes."""
+    subprocess.run([sys.executable, TOOLS / "pictures", *names, "--out", folder], check=True, capture_output=True)
+    return sorted(folder.iterdir())
+
+
+def test_a_picture_is_drawn_again_bit_for_bit(tmp_path: Path) -> None:
+    (again,) = drawn(tmp_path, "impasto")
+    shipped = pictures.find("impasto")
+    assert again.read_bytes() == shipped.read_bytes() or (images.load(again) - images.load(shipped)).abs().mean() < 1 / 255
+
+
+def test_a_picture_that_is_not_known_is_told_with_those_that_are(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, TOOLS / "pictures", "monet"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no picture monet; choose from style_swirls" in done.stderr
 
 
 @pytest.mark.long
-def test_all_pictures_are_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tool("draw_pictures").main(["--out", str(tmp_path)])
-    folder = pictures.data_folder() / "pictures"
-    drawn = sorted(path.name for path in tmp_path.iterdir())
-    assert drawn == sorted(path.name for path in folder.iterdir() if path.suffix != ".md")
-    for name in drawn:
-        assert (images.load(tmp_path / name) - images.load(folder / name)).abs().mean() < 0.5 / 255
+def test_all_pictures_are_drawn_again(tmp_path: Path) -> None:
+    folder, made = pictures.data_folder() / "pictures", drawn(tmp_path)
+    assert [path.name for path in made] == sorted(path.name for path in folder.iterdir() if path.suffix != ".md")
+    for path in made:
+        assert (images.load(path) - images.load(folder / path.name)).abs().mean() < 0.5 / 255
 
 
 def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
