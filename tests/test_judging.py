@@ -74,19 +74,24 @@ def test_the_line_that_is_told_is_the_answers_own_even_where_a_library_stops() -
         check.gram(lambda f: torch.nn.functional.conv2d(f, f, stride="x"))  # type: ignore[call-overload]
 
 
+def mine(x: Tensor) -> Tensor:
+    """The right answer to an exercise of its own."""
+    return 2 * x
+
+
 @pytest.mark.parametrize(
     "answer", [lambda x: x.detach() * 2, lambda x: torch.tensor((2 * x).numpy()), lambda x: torch.ones(2) * 2]
 )
 def test_a_value_that_lets_no_gradient_through_is_refused(answer: Any) -> None:
     with pytest.raises(check.CheckFailed, match="mine: the value is right, but no gradient"):
-        check.judge("mine", answer, lambda x: 2 * x, [(torch.ones(2),)], gradient=True)
+        check.Exercise(mine, [(torch.ones(2),)], gradient=True)(answer)
 
 
 def test_a_check_without_usual_mistakes_says_what_came_and_what_was_wanted() -> None:
     with pytest.raises(check.CheckFailed, match="one value is 3, wanted 2"):
-        check.judge("mine", lambda x: 3 * x, lambda x: 2 * x, [(torch.ones(2),)])
+        check.Exercise(mine, [(torch.ones(2),)])(lambda x: 3 * x)
     with pytest.raises(check.CheckFailed, match="it returns str, wanted a tensor"):
-        check.judge("mine", lambda x: "two", lambda x: 2 * x, [(torch.ones(2),)])
+        check.Exercise(mine, [(torch.ones(2),)])(lambda x: "two")
 
 
 CLAIMS = [  # holds, recorded, always, preset: whether it is other than the lesson says

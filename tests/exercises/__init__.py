@@ -28,8 +28,8 @@ GRADIENT = [name for lesson in LESSONS for name in lesson.GRADIENT]
 
 
 def number(name: str) -> str:
-    """The lesson of an exercise, "00" to "99": that of the module that holds its check."""
-    return str(getattr(check, name).__module__)[-2:]
+    """The lesson of an exercise, "00" to "99": that of the module that holds its right function."""
+    return str(getattr(check, name).right.__module__)[-2:]
 
 
 @cache

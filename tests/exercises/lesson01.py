@@ -39,6 +39,6 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
         lambda x: (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4,
         lambda x: x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2)).mean((-3, -1)),
     ],
-    "receptive_field": [lesson01._receptive_field, backwards],
+    "receptive_field": [lesson01.receptive_field, backwards],
 }
 GRADIENT = ["average_pool"]

@@ -1,7 +1,9 @@
-"""What all checks are made of: an answer is tried on several inputs, compared with the right one, and refused in a sentence."""
+"""What all exercises are made of: an answer is tried on several inputs, compared with the right one, refused in a sentence."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from textwrap import wrap
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import Tensor
 from nstutils.library.settings import Settings
 
 Answer = Callable[..., Any]
+Wrong = Mapping[str, Answer]  # the usual mistakes, each by the sentence that names it
 Inputs = tuple[Any, ...]
 RECORDED = ("quick", "classroom")  # preset and backbone of the lessons as they are committed
 
@@ -22,39 +25,50 @@ class CheckFailed(AssertionError):
         return [part for line in str(self).splitlines() for part in wrap(line, 88, break_on_hyphens=False)]
 
 
-def judge(
-    name: str,
-    answer: Answer,
-    right: Answer,
-    inputs: Sequence[Inputs],
-    wrong: Mapping[str, Answer] | None = None,
-    gradient: bool = False,
-) -> None:
-    """Try `answer` on all inputs against `right`, and name the mistake if it is one of `wrong`; with `gradient` its result
-    must let gradients through to its first input."""
-    demand_function(name, answer)
-    for given in inputs:
-        found = tried(name, answer, given)
-        wanted = right(*given)
+def by_values(exercise: "Exercise", answer: Answer) -> str:
+    """What is wrong with an answer that should give the values of the right one, or nothing."""
+    for given in exercise.inputs:
+        found, wanted = answer(*given), exercise.right(*given)
         if not alike(found, wanted):
-            raise CheckFailed(f"{name}: {_named(answer, right, inputs, wrong or {}) or _difference(found, wanted, given)}")
-        if gradient and not _lets_through(answer, given):
-            raise CheckFailed(
-                f"{name}: the value is right, but no gradient comes back through it; leave out .detach(), .item(), "
+            return _named(exercise, answer) or _difference(found, wanted, given)
+        if exercise.gradient and not _lets_through(answer, given):
+            return (
+                "the value is right, but no gradient comes back through it; leave out .detach(), .item(), "
                 ".numpy(), .data and torch.no_grad()"
             )
-    print(f"{name}: right, on {len(inputs)} inputs")
+    return ""
 
 
-def demand_function(name: str, answer: Any) -> None:
-    """Refuse what cannot be called."""
-    if not callable(answer):
-        raise CheckFailed(f"{name}: wanted your function, got {type(answer).__name__}; give its name without brackets")
+@dataclass(frozen=True)
+class Exercise:
+    """The right function, whose name is the exercise's, inputs to try answers on, and the usual mistakes.
+
+    With `gradient` an answer must let gradients through to its first input. Called with a reader's function, it judges it.
+    """
+
+    right: Answer
+    inputs: Sequence[Inputs]
+    wrong: Wrong = field(default_factory=dict)
+    gradient: bool = False
+    fault: Callable[["Exercise", Answer], str] = by_values
+
+    def __post_init__(self) -> None:
+        """The sentence of the right function is the exercise's: what `check.name?` shows."""
+        object.__setattr__(self, "__doc__", self.right.__doc__)
+
+    def __call__(self, answer: Answer) -> None:
+        """Say that the reader's function is right, or what is wrong with it."""
+        name = self.right.__name__
+        if not callable(answer):
+            raise CheckFailed(f"{name}: wanted your function, got {type(answer).__name__}; give its name without brackets")
+        if fault := self.fault(self, partial(tried, name, answer)):
+            raise CheckFailed(f"{name}: {fault}")
+        print(f"{name}: right, on {len(self.inputs)} inputs")
 
 
-def tried(name: str, answer: Answer, given: Inputs) -> Any:
+def tried(name: str, answer: Answer, *given: Any) -> Any:
     """The answer for copies of the inputs; refuses one that is not written, returns nothing or changes its inputs."""
-    copies = tuple(value.clone() if isinstance(value, Tensor) else value for value in given)
+    copies = [value.clone() if isinstance(value, Tensor) else value for value in given]
     try:
         found = answer(*copies)
     except NotImplementedError:
@@ -80,33 +94,36 @@ def _place(error: Exception) -> str:
 def alike(found: Any, wanted: Any) -> bool:
     """Equal shapes and values, to rounding."""
     try:
-        found, wanted = torch.as_tensor(found).detach().double(), torch.as_tensor(wanted).detach().double()
+        found, wanted = _numbers(found), _numbers(wanted)
     except (TypeError, ValueError, RuntimeError):
         return False
     scale = wanted.abs().max().clamp(min=1e-12) if wanted.numel() else 1.0
     return found.shape == wanted.shape and bool(((found - wanted).abs() <= 1e-5 * scale).all())
 
 
-def _named(answer: Answer, right: Answer, inputs: Sequence[Inputs], wrong: Mapping[str, Answer]) -> str:
+def _numbers(value: Any) -> Tensor:
+    """A value as a tensor; of dicts a row each, by the order of the keys."""
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        value = [[one[key] for key in sorted(one)] for one in value]
+    return torch.as_tensor(value).detach().double()
+
+
+def _named(exercise: Exercise, answer: Answer) -> str:
     """The sentence for the usual mistake that gives these very values, or nothing."""
-    for sentence, mistake in wrong.items():
-        if any(not alike(mistake(*given), right(*given)) for given in inputs) and all(
-            alike(_quiet(answer, given), mistake(*given)) for given in inputs
-        ):
+    try:
+        found = [answer(*given) for given in exercise.inputs]
+    except CheckFailed:
+        return ""  # it stops on a later input; what it gave for this one is told
+    for sentence, mistake in exercise.wrong.items():
+        if all(alike(one, mistake(*given)) for one, given in zip(found, exercise.inputs, strict=True)):
             return sentence
     return ""
 
 
-def _quiet(answer: Answer, given: Inputs) -> Any:
-    """The answer for copies of the inputs, or None where it stops."""
-    try:
-        return answer(*(value.clone() if isinstance(value, Tensor) else value for value in given))
-    except Exception:  # the reader's own code: anything may stop it, and what does is told elsewhere
-        return None
-
-
 def _difference(found: Any, wanted: Any, given: Inputs) -> str:
     """What came and what was wanted, for a mistake that has no name."""
+    if isinstance(wanted, list):
+        return f"for {_shapes(given)} it returns {found}, wanted {wanted}; work one of them out by hand"
     wanted = torch.as_tensor(wanted)
     if not isinstance(found, Tensor | float | int):
         return f"it returns {type(found).__name__}, wanted a tensor of shape {tuple(wanted.shape)}"
@@ -129,17 +146,22 @@ def _shapes(given: Inputs) -> str:
 def _lets_through(answer: Answer, given: Inputs) -> bool:
     """Whether a gradient comes back through the answer to its first input."""
     leaf = given[0].detach().clone().requires_grad_()
-    value = _quiet(answer, (leaf, *given[1:]))
+    try:
+        value = answer(leaf, *given[1:])
+    except CheckFailed:
+        return False  # as .numpy() of what has a gradient
     if not (isinstance(value, Tensor) and value.requires_grad):
         return False
     return torch.autograd.grad(value.sum(), leaf, allow_unused=True)[0] is not None
 
 
 def claim(words: str, holds: bool, *, recorded: bool = True, always: bool = False, where: Settings) -> None:
-    """Say whether a claim of the documents holds in this run. With the preset and backbone that the lessons were written with
-    the verdict should be the recorded one; elsewhere (a larger preset, another network) it is a finding. What must hold
-    everywhere (`always`: an equation) should do so everywhere. Where it does not, that is told and the lesson goes on, since
-    another processor rounds otherwise; with NSTUTILS_STRICT=1, as the makers run it, it is an error."""
+    """Say whether a claim of the documents holds in this run, and whether the lesson found it so.
+
+    The verdict should be the recorded one with the preset and backbone that the lessons were written with; elsewhere it is a
+    finding, unless it must hold everywhere (`always`: an equation). Another verdict is told and the lesson goes on, since
+    another processor rounds otherwise; with NSTUTILS_STRICT=1, as the makers run it, it is an error.
+    """
     verdict = "holds" if holds else "does not hold"
     print(f"{words}: {verdict} ({where.preset}, {where.backbone})")
     if holds != recorded and (always or (where.preset, where.backbone) == RECORDED):
@@ -152,3 +174,8 @@ def claim(words: str, holds: bool, *, recorded: bool = True, always: bool = Fals
 def random(*shape: int, seed: int = 0) -> Tensor:
     """Numbers between -1 and 1 in float64, the same for the same seed."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+
+
+def total(x: Tensor) -> Tensor:
+    """The sum over all but the batch: one number a picture."""
+    return x.flatten(1).sum(1)

@@ -1,11 +1,11 @@
-"""Checks of lesson 07: guides of energy one, guided Gram matrices, eroded masks, and the gap between soft masks."""
+"""Exercises of lesson 07: guides of energy one, guided Gram matrices, eroded masks, and the gap between soft masks."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils import losses
-from nstutils.course.check.judging import Answer, judge, random
+from nstutils.course.check.judging import Exercise, Wrong, random
 
 GUIDES = [  # shades between 0 and 1, none square but one
     (random(1, 1, 4, 6).abs(),),
@@ -23,109 +23,102 @@ SHARES = [  # R x H x W: shares that add up to 1, then some that overlap and som
 ]
 
 
-def unit_guide(answer: Answer) -> None:
+def unit_guide(guide: Tensor) -> Tensor:
     """Lesson 07: a guide scaled so that the sum of its squares over the positions is 1."""
-    judge("unit_guide", answer, _unit_guide, GUIDES, WRONG["unit_guide"])
+    return guide / _energy(guide).sqrt()
 
 
-def _unit_guide(guide: Tensor) -> Tensor:
-    return guide / guide.square().sum((2, 3), keepdim=True).sqrt()
+def _energy(guide: Tensor) -> Tensor:
+    return (guide**2).sum((2, 3), keepdim=True)
 
 
 GUIDED = [  # features after the ReLU, and a guide of energy one
-    (random(batch, filters, *size, seed=k).relu(), _unit_guide(random(batch, 1, *size, seed=k + 5).abs()))
+    (random(batch, filters, *size, seed=k).relu(), unit_guide(random(batch, 1, *size, seed=k + 5).abs()))
     for k, (batch, filters, size) in enumerate([(1, 2, (2, 3)), (1, 3, (4, 7)), (2, 4, (5, 3))])
 ]
 
 
-def guided_gram(answer: Answer) -> None:
+def guided_gram(f: Tensor, t: Tensor) -> Tensor:
     """Lesson 07: (T∘F)(T∘F)ᵀ for a guide whose squares add up to 1."""
-    judge("guided_gram", answer, losses.gram, GUIDED, WRONG["guided_gram"], gradient=True)
+    return losses.gram(f, t)
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:
     return one.flatten(2) @ other.flatten(2).mT
 
 
-def eroded(answer: Answer) -> None:
+def eroded(mask: Tensor, radius: int) -> Tensor:
     """Lesson 07: the smallest value in the square of 2r + 1 pixels around each pixel; the picture's border is no edge."""
-    judge("eroded", answer, _eroded, MASKS, WRONG["eroded"])
-
-
-def _eroded(mask: Tensor, radius: int) -> Tensor:
     return -F.max_pool2d(-mask, 2 * radius + 1, 1, radius)  # max_pool2d pads with minus infinity
 
 
-def _around(mask: Tensor, radius: int, value: float | None) -> Tensor:
-    """The mask with a rim of `value`, or of its own border pixels."""
-    rim = (radius,) * 4
-    return F.pad(mask, rim, mode="replicate") if value is None else F.pad(mask, rim, value=value)
+def _narrow(mask: Tensor, r: int) -> Tensor:
+    rimmed = F.pad(mask, (r,) * 4, mode="replicate")
+    return -F.max_pool2d(-rimmed, r, 1)[..., : mask.shape[-2], : mask.shape[-1]]
 
 
-def border_gap(answer: Answer) -> None:
+def border_gap(masks: Tensor) -> Tensor:
     """Lesson 07: the mean over the pixels of 1 − Σ T_r², where that is above 0."""
-    judge("border_gap", answer, _border_gap, SHARES, WRONG["border_gap"])
+    return _gaps(masks).mean()
 
 
-def _border_gap(masks: Tensor) -> Tensor:
-    return (1 - masks.square().sum(0)).clamp(min=0).mean()
+def _gaps(masks: Tensor) -> Tensor:
+    return (1 - (masks**2).sum(0)).clamp(min=0)
 
 
-WRONG: dict[str, dict[str, Answer]] = {
-    "unit_guide": {
-        "the sum is 1, not the sum of squares; divide by the root of ΣT²": lambda t: t / t.sum((2, 3), keepdim=True),
-        "it divides by ΣT²; take the root": lambda t: t / t.square().sum((2, 3), keepdim=True),
-        "it divides by the largest value; divide by the root of ΣT²": lambda t: t / t.amax((2, 3), keepdim=True),
-        "it divides by the root of the number of positions, whatever the mask; divide by the root of ΣT²": lambda t: (
-            t / t[0, 0].numel() ** 0.5
-        ),
-        "it divides by the root of the mean of T²; wanted that of the sum": lambda t: (
-            t / t.square().mean((2, 3), keepdim=True).sqrt()
-        ),
-        "the sum runs over the batch too; each guide has its own": lambda t: t / t.square().sum().sqrt(),
-        "it returns T²; scale T itself": lambda t: _unit_guide(t).square(),
-    },
-    "guided_gram": {
-        "it divides by the positions as well; with ΣT² = 1 nothing is left to divide by": lambda f, t: (
-            losses.gram(f, t) / f[0, 0].numel()
-        ),
-        "the guide is left out": lambda f, t: losses.gram(f),
-        "T meets one factor alone; both are guided, so that a position counts T²": lambda f, t: _product(t * f, f),
-        "both factors are multiplied with T²; T alone, on both": lambda f, t: _product(t**2 * f, t**2 * f),
-        "the guide comes after the sum over positions, where there are none left; multiply F first": lambda f, t: (
-            losses.gram(f) * t.sum((2, 3))[..., None]
-        ),
-        "it adds up over the batch; keep one matrix a picture": lambda f, t: losses.gram(f, t).sum(0),
-        "it multiplies positions with positions (Fᵀ F, M × M); wanted filters with filters": lambda f, t: (
-            (t * f).flatten(2).mT @ (t * f).flatten(2)
-        ),
-    },
-    "eroded": {
-        "it grows the region; erosion takes the smallest value around a pixel": lambda m, r: F.max_pool2d(m, 2 * r + 1, 1, r),
-        "it averages, which makes the mask soft; take the smallest value": lambda m, r: F.avg_pool2d(
-            m, 2 * r + 1, 1, r, count_include_pad=False
-        ),
-        "the picture's border counts as outside; only pixels of the picture do": lambda m, r: (
-            1 - F.max_pool2d(1 - _around(m, r, 0.0), 2 * r + 1, 1)
-        ),
-        "the square is r pixels wide; it reaches r pixels each way, so it is 2r + 1 wide": lambda m, r: (
-            1 - F.max_pool2d(1 - _around(m, r, None), r, 1)[..., : m.shape[-2], : m.shape[-1]]
-        ),
-        "the result is smaller than the mask; the squares at the border are cut, not left out": lambda m, r: (
-            1 - F.max_pool2d(1 - m, 2 * r + 1, 1)
-        ),
-        "it looks up and down only; look left and right too": lambda m, r: -F.max_pool2d(-m, (2 * r + 1, 1), 1, (r, 0)),
-        "it looks left and right only; look up and down too": lambda m, r: -F.max_pool2d(-m, (1, 2 * r + 1), 1, (0, r)),
-        "it erodes what lies outside the region": lambda m, r: _eroded(1 - m, r),
-    },
-    "border_gap": {
-        "it adds up T; a Gram matrix takes T twice, so add up T²": lambda m: (1 - m.sum(0)).clamp(min=0).mean(),
-        "it squares the sum; square each mask, then add up": lambda m: (1 - m.sum(0).square()).clamp(min=0).mean(),
-        "an overlap cancels a gap elsewhere; cut each pixel at 0 before the mean": lambda m: (1 - m.square().sum(0)).mean(),
-        "it takes the largest gap; wanted the mean over the pixels": lambda m: (1 - m.square().sum(0)).clamp(min=0).max(),
-        "it adds up over the pixels; wanted their mean": lambda m: (1 - m.square().sum(0)).clamp(min=0).sum(),
-        "it counts pixels; wanted how much they lack": lambda m: (m.square().sum(0) < 1).double().mean(),
-        "the root of ΣT² is not asked for": lambda m: (1 - m.square().sum(0).sqrt()).clamp(min=0).mean(),
-        "it tells what is there; wanted what is missing, 1 − ΣT²": lambda m: m.square().sum(0).clamp(max=1).mean(),
-    },
+UNIT_GUIDE: Wrong = {
+    "the sum is 1, not the sum of squares; divide by the root of ΣT²": lambda t: t / t.sum((2, 3), keepdim=True),
+    "it divides by ΣT²; take the root": lambda t: t / _energy(t),
+    "it divides by the largest value; divide by the root of ΣT²": lambda t: t / t.amax((2, 3), keepdim=True),
+    "it divides by the root of the number of positions, whatever the mask; divide by the root of ΣT²": (
+        lambda t: t / t[0, 0].numel() ** 0.5
+    ),
+    "it divides by the root of the mean of T²; wanted that of the sum": lambda t: unit_guide(t) * t[0, 0].numel() ** 0.5,
+    "the sum runs over the batch too; each guide has its own": lambda t: t / _energy(t).sum().sqrt(),
+    "it returns T²; scale T itself": lambda t: unit_guide(t) ** 2,
 }
+GUIDED_GRAM: Wrong = {
+    "it divides by the positions as well; with ΣT² = 1 nothing is left to divide by": lambda f, t: losses.gram(t * f),
+    "the guide is left out": lambda f, t: losses.gram(f),
+    "T meets one factor alone; both are guided, so that a position counts T²": lambda f, t: _product(t * f, f),
+    "both factors are multiplied with T²; T alone, on both": lambda f, t: _product(t**2 * f, t**2 * f),
+    "the guide comes after the sum over positions, where there are none left; multiply F first": (
+        lambda f, t: losses.gram(f) * t.sum((2, 3))[..., None]
+    ),
+    "it adds up over the batch; keep one matrix a picture": lambda f, t: guided_gram(f, t).sum(0),
+    "it multiplies positions with positions (Fᵀ F, M × M); wanted filters with filters": (
+        lambda f, t: (t * f).flatten(2).mT @ (t * f).flatten(2)
+    ),
+}
+ERODED: Wrong = {
+    "it grows the region; erosion takes the smallest value around a pixel": lambda m, r: F.max_pool2d(m, 2 * r + 1, 1, r),
+    "it averages, which makes the mask soft; take the smallest value": (
+        lambda m, r: F.avg_pool2d(m, 2 * r + 1, 1, r, count_include_pad=False)
+    ),
+    "the picture's border counts as outside; only pixels of the picture do": (
+        lambda m, r: -F.max_pool2d(-F.pad(m, (r,) * 4), 2 * r + 1, 1)
+    ),
+    "the square is r pixels wide; it reaches r pixels each way, so it is 2r + 1 wide": _narrow,
+    "the result is smaller than the mask; the squares at the border are cut, not left out": (
+        lambda m, r: -F.max_pool2d(-m, 2 * r + 1, 1)
+    ),
+    "it looks up and down only; look left and right too": lambda m, r: -F.max_pool2d(-m, (2 * r + 1, 1), 1, (r, 0)),
+    "it looks left and right only; look up and down too": lambda m, r: -F.max_pool2d(-m, (1, 2 * r + 1), 1, (0, r)),
+    "it erodes what lies outside the region": lambda m, r: eroded(1 - m, r),
+}
+BORDER_GAP: Wrong = {
+    "it adds up T; a Gram matrix takes T twice, so add up T²": lambda m: (1 - m.sum(0)).clamp(min=0).mean(),
+    "it squares the sum; square each mask, then add up": lambda m: (1 - m.sum(0).square()).clamp(min=0).mean(),
+    "an overlap cancels a gap elsewhere; cut each pixel at 0 before the mean": lambda m: (1 - (m**2).sum(0)).mean(),
+    "it takes the largest gap; wanted the mean over the pixels": lambda m: _gaps(m).max(),
+    "it adds up over the pixels; wanted their mean": lambda m: _gaps(m).sum(),
+    "it counts pixels; wanted how much they lack": lambda m: (_gaps(m) > 0).double().mean(),
+    "the root of ΣT² is not asked for": lambda m: (1 - m.square().sum(0).sqrt()).clamp(min=0).mean(),
+    "it tells what is there; wanted what is missing, 1 − ΣT²": lambda m: 1 - border_gap(m),
+}
+EXERCISES = (
+    Exercise(unit_guide, GUIDES, UNIT_GUIDE),
+    Exercise(guided_gram, GUIDED, GUIDED_GRAM, gradient=True),
+    Exercise(eroded, MASKS, ERODED),
+    Exercise(border_gap, SHARES, BORDER_GAP),
+)
