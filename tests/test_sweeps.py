@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, load, save, stylise, sweep
+from nstutils import Result, UserError, load, save, stylise, sweep
 from nstutils import losses as losses_module
 from nstutils.backbones import vgg
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram, joined
@@ -196,7 +196,7 @@ def test_memory_and_the_reader_bound_a_batch(
     sweep(*pictures, seeds[:2], batch=1, **COMMON)
     assert batches == [1, 1]
     batches.clear()
-    run = sweeps._accepted({"content": pictures[0], "style": pictures[1]} | QUICK, sweeps.backbone)
+    run = sweeps._accepted({"content": pictures[0], "style": pictures[1]} | QUICK, sweeps.backbone, {})
     monkeypatch.setattr(sweeps, "BATCH", 4.5 * run.bytes)
     sweep(*pictures, seeds, **COMMON)
     assert batches == [3, 4]
@@ -309,13 +309,15 @@ def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: p
 
 
 def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = sweeps._alone
+    real = sweeps.coarse_to_fine
 
-    def overtaken(run: sweeps.Run, *given: Any) -> None:
-        alone(run, *given)
+    def overtaken(*given: Any, **options: Any) -> Result:
+        with monkeypatch.context() as patch:
+            patch.setattr(sweeps, "coarse_to_fine", real)
+            sweep(*pictures, [{}], folder="runs", **COMMON)
         raise FileNotFoundError("the state is gone")
 
-    monkeypatch.setattr(sweeps, "_alone", overtaken)
+    monkeypatch.setattr(sweeps, "coarse_to_fine", overtaken)
     (found,) = sweep(*pictures, [{}], folder="runs", **COMMON)
     assert found.finished
     with pytest.raises(SweepError, match="the state is gone"):
@@ -324,8 +326,8 @@ def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, s
 
 def test_a_record_that_another_sweep_has_just_removed_is_none(pictures: tuple[str, str], batches: list[int]) -> None:
     Path("runs").mkdir()
-    Path("runs/gone.batch.json").symlink_to("nowhere")  # listed, but not there any more when it is read
-    Path("runs/damaged.batch.json").write_text("{", encoding="utf-8")
+    Path("runs/gone.batch.safetensors").symlink_to("nowhere")  # listed, but not there any more when it is read
+    Path("runs/damaged.batch.safetensors").write_text("{", encoding="utf-8")
     sweep(*pictures, [{}], folder="runs", **COMMON)
     assert batches == [1]
 
@@ -341,7 +343,7 @@ def test_a_batch_that_fails_for_no_fault_of_its_runs_is_not_made_again_one_by_on
     assert batches == [2, 2]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), ValueError("one is spoilt")])
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError("one is spoilt")])
 def test_a_batch_that_fails_with_its_runs_is_told_and_each_made_by_itself(
     error: Exception,
     pictures: tuple[str, str],
@@ -349,11 +351,11 @@ def test_a_batch_that_fails_with_its_runs_is_told_and_each_made_by_itself(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sweeps, "_part", lambda *given: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(sweeps, "joined", lambda *given: (_ for _ in ()).throw(error))
     assert len(sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)) == 2
     said = f"a batch of 2 runs failed ({error}); each of them is made by itself"
     assert said in capsys.readouterr().err
-    assert batches == [2, 1, 1]
+    assert batches == [1, 1]
 
 
 def test_a_batch_that_was_begun_stays_as_it_was_under_other_memory(
@@ -590,7 +592,7 @@ def test_a_run_with_tensors_and_a_begun_batch_goes_on(pictures: tuple[str, str],
         patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
         with pytest.raises(Killed):
             sweep(*pictures, settings, folder="runs", **COMMON)
-    assert list(Path("runs").glob("*.batch.json"))
+    assert list(Path("runs").glob("*.batch.safetensors"))
     found = sweep(*pictures, settings, folder="runs", **COMMON)
     assert all(same(one, two) for one, two in zip(whole, found, strict=True))
     assert whole[0] != found[0]

@@ -3,3 +3,16 @@
 
 class UserError(ValueError):
     """What came cannot be used: one sentence that says what came, what was wanted and what to do."""
+
+
+NO_ROOM = ("memory", "could not create a primitive", "can't start new thread")  # torch has no error of its own for memory
+
+
+def scarce(error: BaseException) -> bool:
+    """Whether an error tells that memory was too little."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in str(error) for word in NO_ROOM))
+
+
+def explained(error: BaseException) -> bool:
+    """Whether one sentence explains an error; any other is a bug, and keeps its traceback."""
+    return isinstance(error, UserError | OSError | ArithmeticError) or scarce(error)

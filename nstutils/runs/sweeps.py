@@ -28,23 +28,26 @@ from tqdm.auto import tqdm
 from nstutils import images
 from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files
-from nstutils.library.errors import UserError
+from nstutils.library.errors import UserError, explained
 from nstutils.library.weights import backbone
 from nstutils.losses import joined
-from nstutils.results import Result
+from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import Accepted, Picture, Problem, Size, accept, narrowed, prepare
-from nstutils.transfer import checked, head, measured, run_card, stylise
+from nstutils.runs.resolve import Accepted, Picture, Problem, accept, narrowed, prepare, read
+from nstutils.transfer import checked, head, measured, run_card
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
+SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once
+BAR = "{l_bar}{bar}| {n:.1f}/{total_fmt} [{elapsed}<{remaining}]"  # a batch moves it at every step, so runs have fractions
+# what runs of a batch may differ in: all but the last line also with the same targets
 OWN = ("alpha", "beta", "tv", "content_layers", "style_layers", "layer_weights", "seed", "init", "raw_loss", "preset")
-GUIDES = ("content_guide", "style_guide", "guide_mode")
-STYLES = ("style", "style_weights", "style_size", "style_scale")
-SHAPE = ("content", *STYLES, "keep_colour", "size", "scales", *GUIDES)  # nor these, in a batch
+SHAPE = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales",
+         "content_guide", "style_guide", "guide_mode")  # fmt: skip
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
+Seen = dict[str, Tensor]  # pictures by their sha256
 
 
 class SweepError(UserError):
@@ -65,8 +68,8 @@ class Run:
     settings: dict[str, Any]
     program: dict[str, Any]  # what computes it, as `store.program` tells
     alike: str  # runs that agree in this can share a batch
+    targets: str  # and those that agree in this the targets of their losses
     bytes: int  # that one more picture of its size takes
-    coarse: tuple[Size, ...]  # sizes of the styles at the first scale: its style layers may need larger ones than others'
 
     @property
     def key(self) -> str:
@@ -97,24 +100,25 @@ def sweep(
 
     A setting may also name its own `content` or `style`. With `folder` every finished run is kept there, and the same call goes
     on where it was stopped; the pictures that come back have 8 bits, as their files. An `executor` (a pool of processes, Dask's
-    `client.get_executor()`) gets the batches and single runs. `batch` is the most runs in one (default: by memory; 1: none).
+    `client.get_executor()`) gets the batches. `batch` is the most runs in one (default: by memory; 1: none).
     """
     place = _place(folder)
     if isinstance(settings, Mapping):
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}, but must be at least 1; leave it out to have it chosen by memory")
+    seen: Seen = {}
     network = lru_cache(maxsize=2)(backbone)
-    asked = [_accepted({"content": content, "style": style} | common | dict(given), network) for given in settings]
+    asked = [_accepted({"content": content, "style": style} | common | dict(given), network, seen) for given in settings]
     runs = {run.key: run for run in asked if isinstance(run, Run)}
-    ends: Ends = {key: end for key, run in runs.items() if (end := _stored(run, place))}
+    ends: Ends = {key: found for key in runs if (found := kept(_path(place, key)))}
     if progress and place:
         _tell_old([key for key in runs if key not in ends], place)
     jobs = _jobs(list(runs.values()), ends, place, batch)
     bar = tqdm(total=len(runs), initial=len(ends), disable=not progress, desc="sweep", bar_format=BAR, delay=0.3)
     try:
         with bar:
-            for some in _elsewhere(jobs, place, executor, bar) if executor else _here(jobs, place, bar):
+            for some in _elsewhere(jobs, place, executor, bar) if executor else _here(jobs, place, seen, bar):
                 ends |= some
                 if None in some.values():
                     raise KeyboardInterrupt
@@ -122,9 +126,6 @@ def sweep(
         raise KeyboardInterrupt(_stopped(ends, len(runs), place)) from None
     _tidy(ends, place)
     return _reported(settings, [_named(ends[run.key], run) if isinstance(run, Run) else run for run in asked])
-
-
-BAR = "{l_bar}{bar}| {n:.1f}/{total_fmt} [{elapsed}<{remaining}]"  # a batch moves it at every step, so runs have fractions
 
 
 def _place(folder: str | os.PathLike[str] | None) -> Path | None:
@@ -138,36 +139,50 @@ def _place(folder: str | os.PathLike[str] | None) -> Path | None:
     return path
 
 
-def _accepted(given: Mapping[str, Any], network: Any) -> Run | Exception:
+def _path(place: Path | None, key: str) -> Path | None:
+    return place / f"{key}.png" if place else None
+
+
+def _accepted(given: Mapping[str, Any], network: Any, seen: Seen) -> Run | Exception:
     """A run made of its settings, or what is wrong with them."""
     try:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
         run = accept(options.pop("content"), options.pop("style"), checked(options), network)
         resolved = dataclasses.replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
-        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_alike(run))
+        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_shared(run, seen))
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
 
 
-def _alike(run: Accepted) -> tuple[str, int, tuple[Size, ...]]:
-    """What runs of one batch have in common, the bytes that one more picture takes, the sizes of the styles at first."""
-    o, (wanted, styles) = run.options, run.sizes()
-    net, layers = run.net, (*(o.content_layers or ()), *(o.style_layers or ()))
+def _shared(run: Accepted, seen: Seen) -> tuple[str, str, int]:
+    """What runs of one batch have in common, what those with the same targets have, and the bytes of one more picture."""
+    o, net = run.options, run.net
+    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
+    content, styles = _pictures(run, seen)
+    wanted, coarse = dataclasses.replace(run, content=content, styles=styles).sizes()
     one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
-    common: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
-    common |= {"regions": len(run.styles) if o.content_guide else 0}
+    alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
+    alike |= {"regions": len(run.styles) if o.content_guide else 0}
     if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers
-        common |= {"style_layers": o.style_layers}
+        alike |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
-        common |= {"layers": sorted(set(layers))}
-    return store.fingerprint(run.settings if apart else common), one - none, tuple(styles)
+        alike |= {"layers": sorted(set(layers))}
+    # the style layers of one may need larger styles at the first scale than those of another
+    targets = {key: value for key, value in run.settings.items() if key not in OWN} | {"styles": coarse}
+    return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
 
-def _stored(run: Run, place: Path | None) -> Result | None:
-    """The finished run as it was kept, if it was."""
-    found = _kept(_path(place, run))
-    return found if found and found.finished else None
+def _pictures(run: Run | Accepted, seen: Seen) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The pictures of a run, each of a sweep read once."""
+    told = [run.settings["content"], *run.settings["style"]]
+    for picture, identity in zip((run.content, *run.styles), told, strict=True):
+        if identity["sha256"] not in seen:
+            seen[identity["sha256"]] = read(picture, "content" if picture is run.content else "style")
+    content, *styles = (seen[identity["sha256"]] for identity in told)
+    while len(seen) > SEEN:
+        seen.pop(next(iter(seen)))
+    return content, tuple(styles)
 
 
 def _tell_old(keys: Sequence[str], place: Path) -> None:
@@ -185,22 +200,10 @@ def _named(end: Any, run: Run) -> Any:
     return dataclasses.replace(end, card=end.card | {"settings": json.loads(json.dumps(run.settings))})
 
 
-def _kept(path: Path | None) -> Result | None:
-    """What lies at a run's place, finished or not; nothing where it is missing or damaged, so that it is made again."""
-    try:
-        return Result.load(path) if path and path.exists() else None
-    except (ValueError, FileNotFoundError):
-        return None
-
-
-def _path(place: Path | None, run: Run) -> Path | None:
-    return place / f"{run.key}.png" if place else None
-
-
 def _jobs(runs: Sequence[Run], ends: Ends, place: Path | None, batch: int | None) -> list[list[Run]]:
     """What is left to do, in batches: those that were begun as they were, the rest by the settings of all runs."""
     by_key, taken, jobs = {run.key: run for run in runs}, set(ends), []
-    for keys in _begun(place).values() if place else ():
+    for keys in _begun(place).values():
         if set(keys) <= set(by_key) and not set(keys) <= taken:
             jobs.append([by_key[key] for key in keys])
             taken |= set(keys)
@@ -223,34 +226,31 @@ def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
         yield from (group[a:b] for a, b in itertools.pairwise(bounds))
 
 
-def _record(place: Path, runs: Sequence[Run]) -> Path:
-    """The file that tells which runs share a batch that was begun; its state lies beside it."""
-    return place / f"{store.fingerprint([run.key for run in runs])}.batch.json"
+def _record(place: Path | None, runs: Sequence[Run]) -> Path | None:
+    """The file of a batch that was begun: which runs share it, its tiles and its state."""
+    return place / f"{store.fingerprint([run.key for run in runs])}.batch.safetensors" if place else None
 
 
-def _begun(place: Path) -> dict[Path, list[str]]:
-    """The keys of the runs of every batch that was begun, by its record."""
-    return {path: _recorded(path).get("runs", []) for path in sorted(place.glob("*.batch.json"))}
-
-
-def _recorded(record: Path | None) -> dict[str, Any]:
-    """What the record of a batch says; nothing where another sweep in the same folder has just ended it, or it is damaged, so
-    that its runs are made again and it goes."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        found = json.loads(record.read_text(encoding="utf-8")) if record else {"runs": []}
-        return dict(found) | {"runs": [str(key) for key in found["runs"]]}
+def _recorded(path: Path | None) -> dict[str, Any]:
+    """What the file of a batch says; nothing where it is damaged, or where another sweep in the same folder has ended it."""
+    with contextlib.suppress(FileNotFoundError, UserError):
+        return store.load_state(path) if path else {}
     return {}
 
 
+def _begun(place: Path | None) -> dict[Path, list[str]]:
+    """The keys of the runs of every batch that was begun, by its file."""
+    return {path: _recorded(path).get("runs", []) for path in sorted(place.glob("*.batch.safetensors"))} if place else {}
+
+
 def _tidy(ends: Ends, place: Path | None) -> None:
-    """Remove the records of batches whose runs have all ended."""
-    for path, keys in _begun(place).items() if place else ():
+    """Remove the files of batches whose runs have all ended."""
+    for path, keys in _begun(place).items():
         if set(keys) <= set(ends):
-            store.state_path(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
 
 
-def _here(jobs: Sequence[list[Run]], place: Path | None, bar: tqdm) -> Iterator[Ends]:
+def _here(jobs: Sequence[list[Run]], place: Path | None, seen: Seen, bar: tqdm) -> Iterator[Ends]:
     """The jobs one after the other; the bar moves at every step."""
     for job in jobs:
         end, share = bar.n + len(job), len(job) / (job[0].options.steps or 1)
@@ -258,7 +258,7 @@ def _here(jobs: Sequence[list[Run]], place: Path | None, bar: tqdm) -> Iterator[
         def watch(step: Step, share: float = share, end: float = end) -> None:
             bar.update(min(share, end - bar.n))
 
-        yield made(job, place, watch)
+        yield _made(job, place, seen, watch)
         bar.update(end - bar.n)
 
 
@@ -267,20 +267,19 @@ def _elsewhere(jobs: Sequence[list[Run]], place: Path | None, executor: Executor
     futures = {executor.submit(agreed, job, place): job for job in jobs}
     try:
         for future in as_completed(futures):
-            job = futures[future]
             error = future.exception()
             if isinstance(error, Exception):
-                yield dict.fromkeys([run.key for run in job], error)
+                yield dict.fromkeys([run.key for run in futures[future]], error)
             else:
                 yield future.result()
-            bar.update(len(job))
+            bar.update(len(futures[future]))
     finally:
         for future in futures:
             future.cancel()
 
 
 def agreed(job: Sequence[Run], place: Path | None) -> Ends:
-    """`made` on another process or computer, which must find the same pictures and weights there."""
+    """The runs of a job on another process or computer, which must find the same pictures and weights there."""
     network = lru_cache(maxsize=2)(backbone)
     for run in job:
         here = accept(run.content, run.styles, run.options, network).settings | store.program()
@@ -289,98 +288,87 @@ def agreed(job: Sequence[Run], place: Path | None) -> Ends:
             raise UserError(
                 f"this worker would make another picture ({differ}); give it the same files, NSTUTILS_WEIGHTS and versions"
             )
-    return made(job, place)
+    return _made(job, place, {})
 
 
-def made(job: Sequence[Run], place: Path | None, watch: Watch = None) -> Ends:
-    """The runs of a job: together, or one by one where they cannot be (or one of them spoils the batch)."""
+def _made(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch = None) -> Ends:
+    """The runs of a job: together, or one by one where one of them, or too little memory, spoils the batch."""
     if len(job) > 1:
         try:
-            return _together(job, place, watch)
+            return _together(job, place, seen, watch)
         except Exception as error:
-            if not _spoilt(error):
+            if isinstance(error, OSError) or not explained(error):  # a full disk or a bug: each would fail by itself too
                 return dict.fromkeys([run.key for run in job], error)
             said = f"a batch of {len(job)} runs failed ({files.reason(error)}); each of them is made by itself"
             tqdm.write(said, file=sys.stderr)
     ends: Ends = {}
     for run in job:
         try:
-            ends[run.key] = _stored(run, place) or _alone(run, place, watch)
+            ends[run.key] = kept(_path(place, run.key)) or _together([run], place, seen, watch)[run.key]
         except Exception as error:  # told at the end, when the others are done
-            ends[run.key] = _stored(run, place) or error  # another sweep in the same folder may have made it meanwhile
+            ends[run.key] = kept(_path(place, run.key)) or error  # another sweep in the same folder may have made it meanwhile
         if ends[run.key] is None:
             break
     return ends
 
 
-def _spoilt(error: Exception) -> bool:
-    """Whether one of its runs, or too little memory, ended a batch: then each may do by itself. A full disk is neither."""
-    scarce = isinstance(error, RuntimeError) and "alloc" in str(error)  # torch's words
-    return scarce or isinstance(error, ValueError | ArithmeticError | MemoryError)
-
-
-def _alone(run: Run, place: Path | None, watch: Watch) -> Result | None:
-    """One run by itself; None when it was stopped."""
-    path = _path(place, run)
-    options = {item.name: getattr(run.options, item.name) for item in dataclasses.fields(Options)}
-    result = stylise(run.content, run.styles, out=path, resume=_kept(path) is not None, watch=watch, **options)
-    return _as_stored(result) if result.finished else None
-
-
-def _together(job: Sequence[Run], place: Path | None, watch: Watch) -> Ends:
+def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) -> Ends:
     """The runs of a batch, kept one by one at its end; all None when they were stopped."""
-    begin, record = time.perf_counter(), _record(place, job) if place else None
-    problems = _problems(job, _recorded(record))
-    setup = time.perf_counter() - begin
-    if record:
-        store.write_json({"runs": [run.key for run in job], "tile": problems[0].tile}, record)
+    begin, path = time.perf_counter(), _record(place, job)
+    record = _recorded(path)
+    problems = _problems(job, record, seen)
+    setup, first = time.perf_counter() - begin, problems[0]
 
-    def keep(result: Result) -> None:
-        if record:
-            store.save_state(result.state or {}, store.state_path(record))
+    def keep(state: dict[str, Any] | None) -> None:
+        if path:
+            store.save_state({"runs": [run.key for run in job], "tile": first.tile, "state": state}, path)
 
-    first, o = problems[0], problems[0].options
-    own: dict[str, Any] = {
-        "method": o.method,
-        "lr": o.lr,
-        "tile": first.tile,
-        "watch": watch,
-        "checkpoint": keep,
-        "resume": _state(record),
-    }
-    result = coarse_to_fine(first.net, torch.cat([problem.start() for problem in problems]), _stages(problems), **own)
+    if not record:
+        keep(None)
+    start, o = torch.cat([problem.start() for problem in problems]), first.options
+    result = coarse_to_fine(
+        first.net, start, _stages(problems), watch=watch, checkpoint=lambda so_far: keep(so_far.state),
+        resume=record.get("state"), method=o.method, lr=o.lr, tile=first.tile,
+    )  # fmt: skip
     if not result.finished:
-        keep(result)
+        keep(result.state)
         return dict.fromkeys([run.key for run in job])
-    ends = {run.key: _as_stored(_part(result, number, problems[number], setup)) for number, run in enumerate(job)}
+    ends = {run.key: _part(result, number, problems[number], setup) for number, run in enumerate(job)}
     for key, end in ends.items() if place else ():
         end.save(place / f"{key}.png")  # type: ignore[operator]
     _tidy(dict(ends), place)
     return dict(ends)
 
 
-def _problems(job: Sequence[Run], record: Mapping[str, Any]) -> list[Problem]:
+def _problems(job: Sequence[Run], record: Mapping[str, Any], seen: Seen) -> list[Problem]:
     """The runs made ready: those with the same pictures share their targets, computed once for all their layers. What was
     begun, as its record says, keeps its tiles."""
     groups: dict[str, list[Run]] = {}
     for run in job:
-        shared = {key: value for key, value in run.settings.items() if key not in OWN} | {"coarse": run.coarse}
-        groups.setdefault(store.fingerprint(shared), []).append(run)
+        groups.setdefault(run.targets, []).append(run)
     ready: dict[str, Problem] = {}
     for group in groups.values():
-        asked = [(run.options.content_layers or (), run.options.style_layers or ()) for run in group]
-        content, style = (
-            tuple(dict.fromkeys(layer for layers in part for layer in layers)) for part in zip(*asked, strict=True)
-        )
-        options = dataclasses.replace(group[0].options, content_layers=content, style_layers=style, layer_weights=None)
-        whole = prepare(group[0].content, group[0].styles, options, made=record)
+        whole = prepare(*_pictures(group[0], seen), _widest([run.options for run in group]), made=record)
         ready |= {run.key: narrowed(whole, run.options, run.settings) for run in group}
     net, exact = ready[job[0].key].net, ready[job[0].key].exact
     return [dataclasses.replace(ready[run.key], net=net, exact=exact) for run in job]
 
 
+def _widest(options: Sequence[Options]) -> Options:
+    """The first of these options, with the layers of all."""
+    if len(options) == 1:
+        return options[0]
+    layers = {
+        name: tuple(dict.fromkeys(layer for one in options for layer in getattr(one, name) or ()))
+        for name in ("content_layers", "style_layers")
+    }
+    return dataclasses.replace(options[0], **layers, layer_weights=None)  # type: ignore[arg-type]
+
+
 def _stages(problems: Sequence[Problem]) -> list[Stage]:
     """The stages of a batch, from those of its runs."""
+    if len(problems) == 1:
+        return problems[0].stages()
     device, stages = problems[0].content.device, []
     for parts in zip(*(problem.stages() for problem in problems), strict=True):
         terms: list[Any] = [part.terms for part in parts]
@@ -388,15 +376,9 @@ def _stages(problems: Sequence[Problem]) -> list[Stage]:
     return stages
 
 
-def _state(record: Path | None) -> dict[str, Any] | None:
-    """Where a batch was stopped; it begins afresh where that cannot be read."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return store.load_state(store.state_path(record)) if record else None
-    return None
-
-
 def _part(result: Result, number: int, problem: Problem, setup: float) -> Result:
-    """One run of a batch, with its own history and card; its seconds are its share."""
+    """One run of a batch with its own history and card, as it comes back from its files: a picture of 8 bits, lists for
+    tuples. Its seconds are its share."""
     count = len(result.image)
     steps = [
         {name: value[number] if isinstance(value, list) else value for name, value in row.items()}
@@ -404,25 +386,21 @@ def _part(result: Result, number: int, problem: Problem, setup: float) -> Result
         for row in result.history["steps"]
     ]
     history = head(problem, setup / count) | {"seconds": result.history["seconds"] / count, "steps": steps}
-    own = Result(result.image[number : number + 1], history, run_card(problem) | {"batch": count})
-    return measured(problem, own)
-
-
-def _as_stored(result: Result) -> Result:
-    """The result as it comes back from its files: a picture of 8 bits, lists for tuples."""
-    history, card = (json.loads(store.as_json(value)) for value in (result.history, result.card))
-    return Result(result.image.cpu().clamp(0, 1).mul(255).round().div(255), history, card)
+    card = run_card(problem) | ({"batch": count} if count > 1 else {})
+    own = measured(problem, Result(result.image[number : number + 1], history, card))
+    history, card = (json.loads(store.as_json(value)) for value in (own.history, own.card))
+    return Result(own.image.cpu().clamp(0, 1).mul(255).round().div(255), history, card)
 
 
 def _stopped(ends: Ends, count: int, place: Path | None) -> str:
     """What to tell after an interrupt."""
     done = sum(isinstance(end, Result) for end in ends.values())
-    kept = f"kept in {place}; the same call goes on from there" if place else "lost; give a folder to keep them another time"
-    return f"stopped: {done} of {count} runs are done and {kept}"
+    told = f"kept in {place}; the same call goes on from there" if place else "lost; give a folder to keep them another time"
+    return f"stopped: {done} of {count} runs are done and {told}"
 
 
 def _reported(settings: Sequence[Mapping[str, Any]], ended: Sequence[Any]) -> list[Result]:
-    """The results, or an error that names the settings that failed and holds the other results."""
+    """The results, or an error that names the settings that failed and holds the other results; a bug is its cause."""
     failed = {number: end for number, end in enumerate(ended) if isinstance(end, Exception)}
     if not failed:
         return list(ended)
@@ -433,7 +411,7 @@ def _reported(settings: Sequence[Mapping[str, Any]], ended: Sequence[Any]) -> li
         f"{len(failed)} of {len(ended)} runs failed{done}; mend these settings: {' | '.join(said[:5])}{more}",
         [None if isinstance(end, Exception) else end for end in ended],
         failed,
-    )
+    ) from next((error for error in failed.values() if not explained(error)), None)
 
 
 def _words(settings: Mapping[str, Any]) -> str:
