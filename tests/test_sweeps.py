@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -308,6 +309,32 @@ def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: p
                 assert all(torch.equal(one.image, two.image) for one, two in zip(whole, found.result(), strict=True))
 
 
+def test_two_processes_may_share_a_folder(pictures: tuple[str, str]) -> None:
+    context, weights = multiprocessing.get_context("forkserver"), os.environ["NSTUTILS_WEIGHTS"]
+    context.set_forkserver_preload(["nstutils.runs.sweeps", __name__])
+
+    def ended(folder: str, count: int) -> list[int | None]:
+        both = [context.Process(target=sweeping, args=(pictures, folder, 0.0, weights)) for _ in range(count)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+        return [process.exitcode for process in both]
+
+    assert ended("whole", 1) == [0]
+    assert ended("runs", 2) == [0, 0]
+    assert kept(Path("runs")) == kept(Path("whole"))
+
+
+@pytest.mark.parametrize("method", ["adam", "lbfgs"])
+def test_a_picture_is_read_once_for_a_sweep(method: str, pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda file, *given: opened.append(str(file)) or real(file, *given))
+    sweep(*pictures, grid(seed=range(10)), folder="runs", **COMMON | {"method": method, "steps": 2})
+    assert len([name for name in opened if not name.startswith("runs")]) == 2
+
+
 def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     real = sweeps.coarse_to_fine
 
@@ -340,6 +367,7 @@ def test_a_batch_that_fails_for_no_fault_of_its_runs_is_not_made_again_one_by_on
         with pytest.raises(SweepError, match="2 of 2 runs failed") as told:
             sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)
         assert set(told.value.failed.values()) == {error}
+        assert told.value.__cause__ is (error if isinstance(error, KeyError) else None)  # a bug keeps its traceback
     assert batches == [2, 2]
 
 
