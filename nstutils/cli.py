@@ -22,7 +22,8 @@ from typing import Any, NoReturn, TextIO
 from nstutils.fast.recipe import Recipe
 from nstutils.library import fetch
 from nstutils.library.errors import UserError
-from nstutils.library.settings import BACKBONES, FIGURES, PRESETS
+from nstutils.library.settings import BACKBONES, PRESETS
+from nstutils.papers import figures
 from nstutils.runs.options import Options
 
 
@@ -87,7 +88,7 @@ def _figure(command: argparse.ArgumentParser) -> None:
         "id",
         nargs="+",
         metavar="ID",
-        choices=("all", "list", *FIGURES),
+        choices=("all", "list", *figures()),
         help="figures to make; all makes every one, list prints their names",
     )
     command.add_argument("--preset", choices=tuple(PRESETS), help="how large and how long: smoke (seconds, nothing is judged), "
@@ -202,11 +203,11 @@ def run_stylise(args: argparse.Namespace) -> int:
 def run_figure(args: argparse.Namespace) -> int:
     """`nstutils figure`."""
     if "list" in args.id:
-        print("\n".join(FIGURES))
+        print("\n".join(figures()))
         return 0
     from nstutils.papers.experiments import figure
 
-    wanted = FIGURES if "all" in args.id else tuple(dict.fromkeys(args.id))
+    wanted = figures() if "all" in args.id else tuple(dict.fromkeys(args.id))
     if not args.folder:
         raise UserError("--out is '', which is empty; give a folder, for instance build/figures")
     failed = 0

@@ -20,7 +20,8 @@ from packaging.utils import canonicalize_name
 from nstutils import cli, doctor
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 from nstutils.library import weights
-from nstutils.library.settings import BACKBONES, FIGURES
+from nstutils.library.settings import BACKBONES
+from nstutils.papers import figures
 from nstutils.papers.experiments import ROWS
 from nstutils.runs import devices
 
@@ -292,7 +293,7 @@ def test_bfloat16_is_not_chosen_where_onednn_may_not_use_it() -> None:
 
 
 def test_the_names_that_the_command_line_knows_without_loading_anything_are_those_there_are() -> None:
-    assert list(FIGURES) == [row.id for row in ROWS]
+    assert figures() == list(ROWS)
 
 
 @pytest.mark.parametrize("words", ["-c 'import nstutils'", "-m nstutils", "-m nstutils --help", "-m nstutils figure list"])

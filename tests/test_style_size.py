@@ -16,8 +16,8 @@ from nstutils.backbones import vgg
 from nstutils.fast import network as fast
 from nstutils.fast.training import train
 from nstutils.losses import gram
-from nstutils.papers import trials
-from nstutils.papers.claims import Case, Plan, targets
+from nstutils.papers.experiments import find
+from nstutils.papers.judging import Case, Plan, targets
 from nstutils.runs import preflight, tiles
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare, style_long, style_sizes
@@ -263,7 +263,9 @@ def test_training_of_the_fast_network_refuses_a_style_size_above_the_files(pictu
 
 
 def test_the_fast_network_is_judged_at_the_style_size_it_was_trained_with(tmp_path: Path) -> None:
-    made = trials.one_pass(Plan("smoke", "classroom", 64, 2, tmp_path, PAPERS), "town", "swirls", 0, False)
+    make = find("fast-transfer").made
+    assert make
+    made = make(Case(Plan("smoke", "classroom", 64, 2, tmp_path, PAPERS), "town", "swirls"), False)
     assert made["the run"].card["settings"]["style_size"] == fast.facts()["settings"]["style_size"] == 384
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nstutils.library import files
-from nstutils.papers.experiments import ROWS
+from nstutils.papers import figures
 
 ROOT = Path(__file__).parent.parent
 MARKS = ("<!-- claims: made by tools/claims.py -->", "<!-- end of the claims -->")
@@ -39,9 +39,9 @@ def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
     ]
     lines = ["", f"{', '.join(counts)} (for every part the pairs in which it holds).", ""]
     lines += ["| figure | " + " | ".join(f"`{name}`" for name in folders) + " |", "| --- " * (1 + len(folders)) + "|"]
-    for row in ROWS:
-        cells = [verdict(records.get(row.id)) for records in folders.values()]
-        lines.append(f"| `{row.id}` | " + " | ".join(cells) + " |")
+    for id in figures():
+        cells = [verdict(records.get(id)) for records in folders.values()]
+        lines.append(f"| `{id}` | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 

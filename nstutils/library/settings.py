@@ -20,12 +20,6 @@ class Preset:
 PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 200), "paper": Preset(512, 500)}
 BACKBONES = ("classroom", "vgg19", "vgg16", "vgg16-hed", "squeezenet", "random-vgg19")
 COPIES = {"vgg16-hed": "classroom"}  # the narrow copy of a network, which can draft for it
-FIGURES = (
-    "vgg-table", "convolution", "pooling", "feature-maps", "content-reconstruction", "style-reconstruction",
-    "gradients", "gallery", "tradeoff-grid", "ratio-row", "content-layer", "style-layer", "initialisation", "seeds",
-    "failing-start", "tv", "layer-weights", "style-scale", "weight-schedule", "evolution", "squeezenet", "upes-recipe",
-    "optimisers", "guided-gram", "fast-transfer", "photoreal", "dark-restoration",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

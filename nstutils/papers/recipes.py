@@ -1,22 +1,12 @@
 """The documents' recipes by name, each with its own parameters, and the factors between their Gram normalisations.
 
-`options` go to `stylise` as they are; `apart` says what the options cannot express. The recipe of the UPES report differs in
-everything but the network, so it is a loop of its own here, after the code in its appendix.
+`options` go to `stylise` as they are; `apart` says what the options cannot express. The recipe of the UPES report is a loop of
+its own, in `upes`.
 """
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor, nn
-
-from nstutils import images
-from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor
-from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.runs.options import PAPERS
 
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -107,70 +97,3 @@ def content_factors(filters: int, positions: int) -> dict[str, tuple[str, float]
         "shuvo": ("Σ(F − P)²", 2.0),
         "koc, upes": ("mean((F − P)²)", 2.0 / (filters * positions)),
     }
-
-
-def upes_pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tensor, Tensor]:
-    """Both pictures as the code of U resizes them: `Resize(400)` sets the shorter side, and the style is stretched."""
-    height, width = content.shape[-2:]
-    short = min(max_size, max(height, width))
-    size = (int(short * height / min(height, width)), int(short * width / min(height, width)))
-    return _stretched(content, size), _stretched(style, size)
-
-
-def _stretched(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """`image` at (height, width) as torchvision resizes a Pillow image: bilinear, 8 bits."""
-    picture = images.to_pil(image).resize(size[::-1], Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)[None].contiguous()
-
-
-def rounding_down(net: FeatureExtractor) -> FeatureExtractor:
-    """The same network with pools that round odd sizes down, as torchvision's."""
-    result = copy.deepcopy(net)
-    for module in result.net:
-        if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-            module.ceil_mode = False
-    return result
-
-
-def upes_loss(net: FeatureExtractor, image: Tensor, content: Tensor, grams: dict[str, Tensor], beta: float = 1e6) -> Tensor:
-    """U's total: content mean squared error + β Σ w · mean((G − A)²) / (d h w) with raw Gram matrices F Fᵀ."""
-    found = net(image, (*UPES_WEIGHTS, UPES_CONTENT))
-    value = (found[UPES_CONTENT] - content).square().mean()
-    for layer, weight in UPES_WEIGHTS.items():
-        raw = gram(found[layer]) * found[layer][0, 0].numel()
-        value = value + beta * weight * (raw - grams[layer]).square().mean() / found[layer].numel()
-    return value
-
-
-def upes_by_equations(net: FeatureExtractor, image: Tensor, content: Tensor, style: Tensor, beta: float = 1e6) -> float:
-    """U's total made of eqs. 1 and 4 and the factors between the normalisations."""
-    layers, found = tuple(UPES_WEIGHTS), net(image, (*UPES_WEIGHTS, UPES_CONTENT))
-    errors = StyleLoss({layer: gram(f) for layer, f in net(style, layers).items()}).by_layer(found)
-    size = {layer: (f.shape[1], f[0, 0].numel()) for layer, f in found.items()}
-    by_layer = [w * factors(*size[k])["koc, upes"][1] * float(errors[k]) for k, w in UPES_WEIGHTS.items()]
-    error = float(ContentLoss(net(content, (UPES_CONTENT,)))(image, found))
-    return content_factors(*size[UPES_CONTENT])["koc, upes"][1] * error + beta * sum(by_layer)
-
-
-def upes(
-    net: FeatureExtractor, content: Tensor, style: Tensor, *, steps: int = 2000, every: int = 400, beta: float = 1e6
-) -> Iterator[tuple[int, float, Tensor]]:
-    """U's code to the letter: (step, total loss before it, picture after it) every so many steps.
-
-    `net` should be VGG-19 with pool='max', the pictures those of `upes_pictures`. Adam works on pixels normalised as for
-    ImageNet, which nothing keeps inside [0, 1] but the picture that is shown.
-    """
-    net = rounding_down(net)
-    mean, std = (content.new_tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    with torch.no_grad():
-        wanted = net(content, (UPES_CONTENT,))[UPES_CONTENT]
-        grams = {layer: gram(f) * f[0, 0].numel() for layer, f in net(style, tuple(UPES_WEIGHTS)).items()}
-    target = ((content - mean) / std).requires_grad_()
-    optimiser = torch.optim.Adam([target], lr=0.003)
-    for step in range(1, steps + 1):
-        value = upes_loss(net, target * std + mean, wanted, grams, beta)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        if step % every == 0:
-            yield step, value.item(), (target.detach() * std + mean).clamp(0, 1)

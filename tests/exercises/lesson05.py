@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils.papers import claims
+from nstutils.papers import judging
 
 
 def pareto(points: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def pareto(points: Tensor) -> Tensor:
 RIGHT: dict[str, list[Callable[..., Any]]] = {
     "ratio_settings": [lambda ratios, beta: [{"beta": beta, "alpha": beta * ratio} for ratio in ratios]],
     "kappa": [lambda errors, content: 1000 * errors.sum() / len(errors) / content],
-    "spearman": [lambda x, y: claims.spearman(x.tolist(), y.tolist())],
+    "spearman": [lambda x, y: judging.spearman(x.tolist(), y.tolist())],
     "pareto": [pareto],
 }
 GRADIENT: list[str] = []

@@ -1,0 +1,175 @@
+"""How the documents' figures are drawn: boards of pictures with titles and captions, curves below them, a line above them.
+
+Colours and dashes tell apart for colour-blind readers, as in `plots`; pictures come from the first case of each pair.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nstutils import images
+from nstutils.course.plots import COLOURS, DASHES
+from nstutils.papers.judging import Case
+
+Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+Words = str | Callable[[Case], str]  # a text with the numbers of a case in braces, or a function of the case
+Column = tuple[Words, str | Callable[[Case], Tensor], Words]  # title, a run's label or a picture of the case, caption
+Drawing = Callable[[Sequence[Case]], Figure]
+
+PHOTOGRAPH: Column = ("photograph", lambda case: case.p, "")
+ARTWORK: Column = ("artwork", lambda case: case.covering, "")
+LEFT = "content {content left:.0%}, style {style left:.0%}"
+
+
+def board(
+    rows: Sequence[Sequence[Tensor | None]],
+    columns: Sequence[str] = (),
+    names: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
+    width: float = 9,
+    under: float = 0,
+) -> Figure:
+    """Pictures in rows, None for an empty place: titles above the columns, names before the rows, captions below pictures.
+
+    `under` leaves so many inches below for `curves`.
+    """
+    across = max(len(row) for row in rows)
+    side = (width - 0.3 * bool(names)) / across
+    shapes = [max(x.shape[-2] / x.shape[-1] for x in row if x is not None) for row in rows]
+    heights = [side * shape + (0.2 if captions else 0.04) for shape in shapes]
+    figure = Figure(figsize=(width, sum(heights) + 0.3 * bool(columns) + under))
+    figure.set_layout_engine("constrained", h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    place: Any = figure
+    if under:
+        figure.subfigures(2, 1, height_ratios=(figure.get_figheight() - under, under))
+        place = figure.subfigs[0]
+    grid = place.subplots(len(rows), across, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes, image in zip(grid.flat, itertools.chain(*(_filled(row, across) for row in rows)), strict=True):
+        _picture(axes, image)
+    for axes, title in zip(grid[0], columns, strict=False):
+        axes.set_title(title, fontsize=9)
+    for axes, name in zip(grid[:, 0], names, strict=False):
+        axes.set_ylabel(name, fontsize=9)
+    for line, said in zip(grid, captions, strict=False):
+        for axes, caption in zip(line, said, strict=False):
+            axes.set_xlabel(caption, fontsize=8)
+    return figure
+
+
+def _filled(row: Sequence[Tensor | None], across: int) -> list[Tensor | None]:
+    return [*row, *[None] * (across - len(row))]
+
+
+def _picture(axes: Axes, image: Tensor | None) -> None:
+    """One picture without ticks or frame; nothing for None."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if image is None:
+        axes.set_axis_off()
+    else:
+        axes.imshow(images.to_pil(image))
+
+
+def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Sequence[str] = (), **look: Any) -> Axes:
+    """Lines below the pictures of a `board` with room under them; `ticks` name the places along x."""
+    axes: Axes = figure.subfigs[1].subplots()
+    for (label, (xs, ys)), colour, dashes in zip(
+        lines.items(), itertools.cycle(COLOURS), itertools.cycle(DASHES), strict=False
+    ):
+        axes.plot(xs, ys, label=label, color=colour, linestyle=dashes, **look)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    if ticks:
+        axes.set_xticks(range(len(ticks)), ticks)
+    return axes
+
+
+def table(
+    columns: Sequence[Column], name: Callable[[Case], str] | None = None, width: float = 9, under: float = 0, most: int = 99
+) -> Drawing:
+    """A drawing with a row for each pair (at most so many), named by `name`, and a column for each picture of a case."""
+
+    def draw(cases: Sequence[Case]) -> Figure:
+        shown = per_pair(cases)[:most]
+        rows = [[case.image(x) if isinstance(x, str) else x(case) for _, x, _ in columns] for case in shown]
+        captions = [[said(caption, case) for *_, caption in columns] for case in shown]
+        titles = [said(title, shown[0]) for title, *_ in columns]
+        names = [name(case) for case in shown] if name else ()
+        return board(rows, titles, names, captions if any(map(any, captions)) else (), width, under)
+
+    return draw
+
+
+def said(words: Words, case: Case) -> str:
+    """Words about a case."""
+    return words.format_map(case.numbers) if isinstance(words, str) else words(case)
+
+
+def per_pair(cases: Sequence[Case]) -> list[Case]:
+    """The first case of each pair of pictures."""
+    first: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        first.setdefault((case.content, case.style), case)
+    return list(first.values())
+
+
+def named(case: Case) -> str:
+    """The pair of a case."""
+    return f"{case.content} + {case.style}"
+
+
+def ended(label: str) -> Words:
+    """Both losses of the picture of a run."""
+    return lambda case: f"content {case.final(label, 'content'):.3g}, style {case.final(label, 'style'):.3g}"
+
+
+def history(case: Case, label: str, name: str, against: str = "step") -> tuple[list[float], list[float]]:
+    """One loss of a run over its steps or seconds."""
+    rows = case.results[label].history["steps"]
+    return [row[against] for row in rows], [row[name] for row in rows]
+
+
+def signed(figure: Figure, source: str, cases: Sequence[Case]) -> Figure:
+    """The figure with a line above it: whose figure it follows, and the settings that all its runs share."""
+    if figure.get_layout_engine():
+        parts = [source, *shared(cases)] if cases[0].content else [source]
+        figure.set_figheight(figure.get_figheight() + 0.3)
+        figure.suptitle(", ".join(parts), x=0.01, ha="left", fontsize=8, color="0.3")
+    return figure
+
+
+def shared(cases: Sequence[Case]) -> Iterable[str]:
+    """Backbone, size, steps, and of method, layers, style's size and α/β what all runs have the same."""
+    plan, runs = cases[0].plan, [result.card.get("settings", {}) for case in cases for result in case.results.values()]
+    yield f"{plan.backbone}, {plan.size} px" + (f", {plan.steps} steps" if runs else "")
+    for told in (_method, _content, _style, _style_size, _ratio):
+        different = {told(used) for used in runs if used} - {""}
+        yield from different if len(different) == 1 else ()
+
+
+def _method(used: Mapping[str, Any]) -> str:
+    return {"adam": "Adam", "lbfgs": "L-BFGS", "sgd": "SGD"}[used["method"]] + " coarse to fine" * (used["scales"] == "auto")
+
+
+def _content(used: Mapping[str, Any]) -> str:
+    return _layers("content", used["content_layers"]) if used["alpha"] else ""
+
+
+def _style(used: Mapping[str, Any]) -> str:
+    return _layers("style", used["style_layers"]) if used["beta"] else ""
+
+
+def _layers(kind: str, layers: Sequence[str]) -> str:
+    return f"{kind} {layers[0]}" + f" to {layers[-1]}" * (len(layers) > 1)
+
+
+def _style_size(used: Mapping[str, Any]) -> str:
+    return f"style {used['style_size']} px" if used["style_size"] else ""
+
+
+def _ratio(used: Mapping[str, Any]) -> str:
+    return f"α/β = {used['alpha'] / used['beta']:.0e}" if used["alpha"] and used["beta"] else ""

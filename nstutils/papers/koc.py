@@ -1,0 +1,102 @@
+"""B: Arslantürk and Levi, Style Transfer (Koç University)."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nstutils.course import measures
+from nstutils.library.weights import backbone
+from nstutils.losses import TVLoss
+from nstutils.papers.drawing import curves, history, named, per_pair, table
+from nstutils.papers.judging import EARLY, FINE, LAYERS, ONCE, ONE, Case, Numbers, Row, Runs, five, targets
+
+
+def variation(image: Tensor) -> float:
+    """Total variation, as the loss measures it."""
+    return float(TVLoss()(image, {}))
+
+
+def _smoothed(case: Case) -> Numbers:
+    """Total variation and edge correlation with the photograph, with the tv term over without."""
+    one, other = case.image("with"), case.image("without")
+    edges = [measures.edge_correlation(image, case.p) for image in (one, other)]
+    return {"variation": variation(one) / variation(other), "edges": edges[0] / edges[1]}
+
+
+def _variation(label: str) -> Callable[[Case], str]:
+    return lambda case: f"variation {variation(case.image(label)):.0f}"
+
+
+def _with_curves(cases: Sequence[Case]) -> Figure:
+    """Without and with total variation, and the loss curves of both."""
+    weight = cases[0].settings("with")["tv"]
+    titles = {"without": "without total variation", "with": f"with (weight {weight:g})"}
+    figure = table([(title, label, _variation(label)) for label, title in titles.items()], under=2.8, most=1)(cases)
+    lines = {f"{name}, {k}": history(cases[0], k, name) for name in ("content", "style", "tv") for k in titles}
+    axes = curves(figure, lines, "step (grey line: the next scale begins)", "raw loss")
+    axes.set_yscale("log")
+    for before, after in itertools.pairwise(cases[0].results["with"].history["steps"]):
+        if before["size"] != after["size"]:
+            axes.axvline(after["step"], color="0.7", linewidth=0.8)
+    return figure
+
+
+tv = Row(
+    source="B figs. 3 to 5; A",
+    claim="With the total variation term noise falls and edges stay.",
+    measure="total variation lower by 30 % or more; edge correlation with the photograph at least 0.8 of that without",
+    runs=lambda case: {"without": ONE, "with": ONE | {"tv": 0.1}},
+    quick=(128, 150, FINE),
+    paper=(768, 400, ONCE),
+    numbers=_smoothed,
+    parts=lambda n: {"noise falls": n["variation"] <= 0.7, "edges stay": n["edges"] >= 0.8},
+    draw=_with_curves,
+)
+
+
+def _scheduled(case: Case) -> Runs:
+    """Heavier early layers all the way, and heavier late layers after 250 of 400 steps."""
+    changes = {1: EARLY, round(case.plan.steps * 250 / 400) + 1: EARLY[::-1]}
+    return {"constant": ONE | {"layer_weights": EARLY}, "changed": ONE | {"layer_weights": changes}}
+
+
+@torch.no_grad()
+def _layer_errors(case: Case, label: str) -> Numbers:
+    """E_l of the picture of a run, by layer."""
+    loss, net = targets(case, label).styles[0], backbone(case.plan.backbone)
+    device = next(iter(loss.targets.values())).device
+    x = case.image(label).to(device)
+    return {layer: float(e) for layer, e in loss.by_layer(net.to(device)(x, loss.layers)).items()}
+
+
+def _changed(case: Case) -> Numbers:
+    """E_l with changed weights over E_l with constant ones, layer by layer."""
+    changed, constant = _layer_errors(case, "changed"), _layer_errors(case, "constant")
+    return {layer: changed[layer] / constant[layer] for layer in changed}
+
+
+def _by_layer(cases: Sequence[Case]) -> Figure:
+    """Constant and changed weights, and E_l with the changed ones over E_l with the constant ones."""
+    at = max(int(step) for step in cases[0].settings("changed")["layer_weights"])
+    columns = [("constant weights", "constant", ""), (f"changed at step {at}", "changed", "")]
+    figure = table(columns, under=2.6, most=1)(cases)
+    lines = {named(case): (range(5), five(case.numbers)) for case in per_pair(cases)}
+    curves(figure, lines, "", "E changed / constant", LAYERS, marker="o").axhline(1, color="0.5", linewidth=0.8)
+    return figure
+
+
+weight_schedule = Row(
+    source="B",
+    claim="Changing the weights of the style layers after step 250 of 400 has an effect.",
+    measure="layers whose weight is raised end with lower E_l than with constant weights, the layer whose weight falls most "
+    "higher",
+    runs=_scheduled,
+    quick=(128, 150, FINE),
+    paper=(768, 400, ONCE),
+    numbers=_changed,
+    parts=lambda n: {"raised 5_1 is lower": n["relu5_1"] < 1, "lowered 1_1 is higher": n["relu1_1"] > 1},
+    draw=_by_layer,
+)

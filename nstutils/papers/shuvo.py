@@ -1,0 +1,358 @@
+"""A: Shuvo, Artistic Style Transfer using Deep Neural Networks."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils import guidance, images
+from nstutils.backbones import FeatureExtractor
+from nstutils.course import measures
+from nstutils.descent import Step
+from nstutils.fast import network as fast
+from nstutils.library.weights import backbone
+from nstutils.losses import evaluate, gram, total
+from nstutils.papers.drawing import ARTWORK, LEFT, PHOTOGRAPH, curves, named, per_pair, table
+from nstutils.papers.judging import (
+    EARLY,
+    FINE,
+    LAYERS,
+    LBFGS,
+    ONCE,
+    ONE,
+    Case,
+    Choice,
+    Numbers,
+    Row,
+    Runs,
+    kept,
+    left,
+    place,
+    ratio,
+)
+from nstutils.results import Result
+from nstutils.runs.devices import choose
+from nstutils.runs.options import Options
+from nstutils.runs.resolve import identity, prepare, style_long
+from nstutils.transfer import stylise
+
+
+def _fineness(case: Case) -> Numbers:
+    """Autocorrelation length with heavier early layers over that with equal weights."""
+    lengths = {label: measures.autocorrelation_length(case.image(label)) for label in ("equal", "early")}
+    return lengths | {"early / equal": lengths["early"] / lengths["equal"]}
+
+
+layer_weights = Row(
+    source="A §IV; B",
+    claim="Heavier style weights on early layers give finer texture (A; B says larger artefacts).",
+    measure="autocorrelation length below that with equal weights: A is right; above: B is",
+    runs=lambda case: {"equal": ONE, "early": ONE | {"layer_weights": EARLY}},
+    quick=(128, 150, FINE),
+    paper=(768, 400, ONCE),
+    numbers=_fineness,
+    parts=lambda n: {"finer, as A says": n["early / equal"] < 1},
+    draw=table(
+        [
+            ("weights 0.2 each", "equal", "length {equal:.2f} px"),
+            (f"weights {', '.join(f'{w:g}' for w in EARLY)}", "early", "length {early:.2f} px"),
+        ],
+        named,
+        width=7,
+    ),
+)
+
+
+def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
+    """A run from noise with the pictures of some of its steps, by number."""
+    last = case.plan.steps
+    options = case.plan.options | ONE | {"seed": case.seed}
+    wanted = {1, last} | {step for step in (10, 25, 50, 100, 200, 300) if step < last}
+
+    def make() -> dict[str, Result]:
+        seen: dict[int, Tensor] = {}
+
+        def watch(step: Step) -> None:
+            if step.index in wanted:
+                seen[step.index] = step.image.clamp(0, 1).cpu()
+
+        result = stylise(case.content, case.style, progress=progress, watch=watch, **options)
+        if not result.finished:
+            raise KeyboardInterrupt("stopped: the evolution of a picture is kept only when it is done")
+        return {f"{k:05}": result if k == last else Result(x, {"seconds": 0.0}, result.card) for k, x in seen.items()}
+
+    return kept(place(case.plan, "evolution", [options, identity(case.content), identity(case.style)]), make)
+
+
+def _likeness(case: Case) -> Numbers:
+    """Content correlation of the pictures on the way."""
+    found = {f"step {int(label)}": measures.correlation(case.image(label), case.p) for label in case.results}
+    steps = [int(label) for label in case.results]
+    at = min((step for step in steps if step >= min(100, steps[-1])), default=steps[-1])
+    return found | {"at 100 / at the end": found[f"step {at}"] / found[f"step {steps[-1]}"]}
+
+
+def _proceeding(cases: Sequence[Case]) -> Figure:
+    """The picture as the iterations proceed, and its correlation with the photograph."""
+    shown = list(cases[0].results)[-6:]
+    figure = table([(f"step {int(k)}", k, "") for k in shown], width=11, under=2.6, most=1)(cases)
+    lines = {
+        named(case): ([int(k) for k in case.results], [case.numbers[f"step {int(k)}"] for k in case.results])
+        for case in per_pair(cases)
+    }
+    curves(figure, lines, "step", "correlation with the photograph", marker="o")
+    return figure
+
+
+evolution = Row(
+    source="A figs. 2 and 3; U fig. 6.1",
+    claim="From noise, the content is visible after about 100 iterations.",
+    measure="correlation with the photograph after 100 steps at least half of its final value",
+    made=_on_the_way,
+    quick=(96, 200, LBFGS),
+    paper=(512, 400, ONCE),
+    numbers=_likeness,
+    parts=lambda n: {"half is there": n["at 100 / at the end"] >= 0.5},
+    draw=_proceeding,
+)
+
+
+SQUEEZENET: Choice = {"content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
+
+
+def _after(case: Case) -> str:
+    return f"squeezenet, {case.plan.steps} steps\nstyle {', '.join(SQUEEZENET['style_layers'])}"
+
+
+squeezenet = Row(
+    source="A §IV",
+    claim="SqueezeNet 1.1 with heavier early layers gives texture and content after 100 iterations.",
+    measure="each loss at most 30 % of its value at x = a, x = p; judged with SqueezeNet's own weights alone",
+    backbone="squeezenet",
+    runs=lambda case: {"run": ONE | SQUEEZENET | {"layer_weights": (0.4, 0.3, 0.2, 0.1)}},
+    quick=(128, 100, FINE),
+    paper=(512, 100, ONCE),
+    numbers=left,
+    parts=lambda n: {k: value <= 0.3 for k, value in n.items()},
+    draw=table([PHOTOGRAPH, ARTWORK, (_after, "run", LEFT)], width=8),
+)
+
+
+OTHER = {"swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
+PARTS = {"ground": "style I", "sky": "style II"}
+
+
+def artworks(case: Case) -> dict[str, str]:
+    """The artwork that each region takes its style of."""
+    return {"ground": case.style, "sky": OTHER[case.style]}
+
+
+def masks(case: Case) -> dict[str, tuple[str, str]]:
+    """By region the names of its masks: of the photograph's, and of the part of its style that it takes."""
+    return {part: (f"mask_{case.content}_{part}", f"mask_{artwork}_{part}") for part, artwork in artworks(case).items()}
+
+
+def _guided(case: Case) -> Runs:
+    """Style I alone, and the ground of style I with the sky of style II by hard masks; a little total variation, as in A."""
+    of_content, of_style = (list(names) for names in zip(*masks(case).values(), strict=True))
+    own = ratio(1 / 3000) | {"tv": 0.01}
+    both = {"style": tuple(artworks(case).values()), "content_guide": of_content, "style_guide": of_style}
+    return {"uncontrolled": own, "controlled": own | both}
+
+
+@torch.no_grad()
+def _grams_inside(net: FeatureExtractor, x: Tensor, mask: str) -> dict[str, Tensor]:
+    """Guided Gram matrices of a region of a picture, layer by layer."""
+    guides = guidance.propagate(guidance.load_mask(mask, x), net, LAYERS)
+    return {layer: gram(features, guides[layer]) for layer, features in net(x, LAYERS).items()}
+
+
+def _taken(name: str, case: Case) -> Tensor:
+    """An artwork at the size at which a run takes its style, where nothing else is asked for."""
+    artwork, options = images.load(name), Options(**case.plan.options)
+    return images.resize(artwork, style_long(options, artwork, case.plan.size))
+
+
+def _by_region(case: Case) -> Numbers:
+    """Relative Gram distances ‖G − A‖ / ‖A‖, means over the layers, from both regions of both results to both styles' parts."""
+    net, names = backbone(case.plan.backbone), masks(case)
+    wanted = {part: _grams_inside(net, _taken(artwork, case), names[part][1]) for part, artwork in artworks(case).items()}
+    found: Numbers = {}
+    for label in ("uncontrolled", "controlled"):
+        for region in names:
+            here = _grams_inside(net, case.image(label), names[region][0])
+            for part, there in wanted.items():
+                far = [float((here[layer] - A).norm() / A.norm()) for layer, A in there.items()]
+                found[f"{label}, {region} to {part}"] = sum(far) / len(far)
+    return found
+
+
+def inset(image: Tensor, mask: Tensor, share: float = 0.36) -> Tensor:
+    """The picture with its mask, small and framed in grey, in the lower left corner (the layout of A fig. 4)."""
+    height, width = (max(3, round(side * share)) for side in image.shape[-2:])
+    small = images.resize(mask.expand(-1, 3, -1, -1).to(image), (height - 2, width - 2))
+    result = image.clone()
+    result[..., -height:, :width] = F.pad(small, (1, 1, 1, 1), value=0.5)
+    return result
+
+
+def _masked(picture: Callable[[Case], str], mask: Callable[[Case], str]) -> Callable[[Case], Tensor]:
+    """A picture in the photograph's frame, with its mask inset."""
+
+    def draw(case: Case) -> Tensor:
+        image, region = (images.cover(images.load(name(case)), case.shape) for name in (picture, mask))
+        return inset(image, region[:, :1])
+
+    return draw
+
+
+def _to_own(label: str) -> str:
+    return f"to own style: ground {{{label}, ground to ground:.2f}}, sky {{{label}, sky to sky:.2f}}"
+
+
+guided_gram = Row(
+    source="A figs. 4 and 5",
+    claim="Without guidance the ground's texture of style I is in the sky; with it each region takes its own style.",
+    measure="Gram distance by region (‖G − A‖ / ‖A‖, mean of the layers): with guidance ground and sky are each nearer to "
+    "their own style than without; without it the sky is nearer to the ground of style I than to its own style, with it "
+    "farther",
+    runs=_guided,
+    # style I must have both textures, as in A: swirls is 64 % sky and 36 % ground. Where it is nearly all ground (dots: 83 %),
+    # the ground needs no guidance: there it is as near to its style without
+    pairs=(("hills", "swirls"), ("coast", "swirls"), ("town", "swirls")),
+    quick=(160, 120, FINE),
+    paper=(512, 500, LBFGS),
+    numbers=_by_region,
+    parts=lambda n: {
+        "ground nearer to its style": n["controlled, ground to ground"] < n["uncontrolled, ground to ground"],
+        "sky nearer to its style": n["controlled, sky to sky"] < n["uncontrolled, sky to sky"],
+        "uncontrolled: ground in the sky": n["uncontrolled, sky to ground"] < n["uncontrolled, sky to sky"],
+        "controlled: no ground in the sky": n["controlled, sky to ground"] > n["controlled, sky to sky"],
+    },
+    draw=table(
+        [
+            ("content", _masked(lambda c: c.content, lambda c: masks(c)["ground"][0]), "white: style I, black: style II"),
+            ("style I", _masked(lambda c: c.style, lambda c: masks(c)["ground"][1]), "white: what is taken"),
+            ("style II", _masked(lambda c: OTHER[c.style], lambda c: masks(c)["sky"][1]), "white: what is taken"),
+            ("uncontrolled: style I alone", "uncontrolled", _to_own("uncontrolled")),
+            ("controlled: both styles", "controlled", _to_own("controlled")),
+        ],
+        width=13,
+    ),
+)
+
+
+def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
+    """The shipped network's picture, and optimisation with the weights and the style's size that it was trained for: at its
+    end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
+    where that does not happen)."""
+    own = {"beta": 5e3, "tv": 0.05, "style_size": fast.style_size(), "seed": case.seed}
+    asked, photograph = case.plan.options | own, images.load(case.content, case.plan.size)
+
+    def make() -> dict[str, Result]:
+        painted, history = _passed_once(photograph, case.style, asked)
+        there: list[tuple[int, Tensor]] = []
+        numbers = itertools.count(1)  # of all scales; a step's own index begins anew at each
+
+        def watch(step: Step) -> None:
+            number = next(numbers)
+            below = step.image.shape == painted.shape and float(step.total) < history["final"]["total"]
+            if below and not there:
+                there.append((number, step.image.clamp(0, 1).cpu()))
+
+        run = stylise(photograph, case.style, progress=progress, watch=watch, **asked)
+        if not run.finished:
+            raise KeyboardInterrupt("stopped: the run is compared with one pass only when it is done")
+        step, image = there[0] if there else (case.plan.steps + 1, run.image)
+        at = (row["seconds"] for row in run.history["steps"] if row["step"] == step)
+        seconds = next(at, run.history["seconds"])
+        passing = Result(image, {"step": step, "seconds": seconds}, run.card)
+        return {"one pass": Result(painted, history, run.card), "passing": passing, "the run": run}
+
+    what = [asked, identity(case.content), identity(case.style), fast.facts()["sha256"]]
+    return kept(place(case.plan, "fast", what), make)
+
+
+def _passed_once(p: Tensor, style: str, asked: Choice) -> tuple[Tensor, dict[str, Any]]:
+    """The shipped network's picture; the seconds of a pass (the median of five), its losses, and the photograph's total."""
+    net, problem, seconds = fast.load().to(choose()[0]), prepare(p, style, Options(**asked)), []
+    for _ in range(6):
+        begin = time.perf_counter()
+        painted = fast.apply(net, p, style).cpu()
+        seconds.append(time.perf_counter() - begin)
+    terms = problem.stages()[-1].terms
+    with torch.no_grad():
+        found, still = (evaluate(problem.exact, x.to(problem.content), terms) for x in (painted, p))  # type: ignore[arg-type]
+    losses = {name: float(value) for name, value in (found | {"total": total(found, terms)}).items()}  # type: ignore[arg-type]
+    history = {"seconds": statistics.median(seconds[1:]), "final": losses, "photograph": float(total(still, terms))}  # type: ignore[arg-type]
+    return painted, history
+
+
+def _against_the_run(case: Case) -> Numbers:
+    """Seconds of the run over those of one pass, totals of the pass, and where the run passes it."""
+    one, passing, run = (case.results[label].history for label in ("one pass", "passing", "the run"))
+    total = one["final"]["total"]
+    return {
+        "seconds, run / one pass": run["seconds"] / one["seconds"],
+        "total, one pass / photograph": total / one["photograph"],
+        "total, run / photograph": run["final"]["total"] / one["photograph"],
+        "total, one pass / run": total / run["final"]["total"],
+        "step that passes it": passing["step"],
+        "seconds until then / one pass": passing["seconds"] / one["seconds"],
+    }
+
+
+def _passed(case: Case) -> str:
+    passing = case.results["passing"].history
+    return f"step {passing['step']} of {case.plan.steps}, {passing['seconds']:.1f} s"
+
+
+def _spent(label: str, digits: int, share: str) -> Callable[[Case], str]:
+    return lambda case: f"{case.results[label].history['seconds']:.{digits}f} s, total {case.numbers[share]:.2f}"
+
+
+def _overtaken(cases: Sequence[Case]) -> Figure:
+    """Photograph, artwork, one pass, and optimisation where it passes the network and at its end; totals below."""
+    columns = [
+        (PHOTOGRAPH[0], PHOTOGRAPH[1], "as it is: total 1"),
+        ARTWORK,
+        ("one pass", "one pass", _spent("one pass", 3, "total, one pass / photograph")),
+        ("optimisation passes it", "passing", _passed),
+        ("optimisation, end", "the run", _spent("the run", 1, "total, run / photograph")),
+    ]
+    figure, lines = table(columns, width=12, under=2.6)(cases), {}
+    for case in per_pair(cases):
+        steps = [row for row in case.results["the run"].history["steps"] if row["size"] == case.plan.size]
+        totals = [row["total"] / case.final("one pass", "total") for row in steps]
+        lines[named(case)] = [row["step"] for row in steps], totals
+    axes = curves(figure, lines, "step (those at full size)", "total / one pass's")
+    axes.axhline(1, color="0.5", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.set_yticks((0.25, 0.5, 1, 2, 4), ("1/4", "1/2", "1", "2", "4"))
+    axes.minorticks_off()
+    return figure
+
+
+fast_transfer = Row(
+    source="A fig. 6 (Johnson 2016)",
+    claim="One forward pass of a trained network produces the desired picture without iterations.",
+    measure="on photographs that the network was not trained on: a run takes at least 100 times the seconds of one pass at the "
+    "same size; the total of the pass is at most twice the run's; the step at which the run passes it is reported",
+    made=_one_pass,
+    pairs=(("town", "swirls"), ("astronaut", "mosaic"), ("hills", "glass"), ("coast", "wave")),  # not trained on
+    only="classroom",
+    quick=(256, 200, FINE),
+    paper=(512, 500, FINE),
+    numbers=_against_the_run,
+    parts=lambda n: {
+        "at least 100 times as fast": n["seconds, run / one pass"] >= 100,
+        "at most twice the run's total": n["total, one pass / run"] <= 2,
+    },
+    draw=_overtaken,
+)
