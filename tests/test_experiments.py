@@ -128,7 +128,7 @@ def test_an_unknown_figure_is_told_with_the_known_ones(capsys: pytest.CaptureFix
     assert "'gallry'" in said
     assert all(id in said for id in IDS)
     assert not Path("made").exists()
-    with pytest.raises(ValueError, match="choose from vgg-table"):
+    with pytest.raises(ValueError, match="choose from content-reconstruction"):
         figure("gallry")
 
 
@@ -601,7 +601,7 @@ def test_schedules_change_after_250_of_400_steps() -> None:
     runs = asked("weight-schedule", 768, 400)
     early, late = runs["changed"]["layer_weights"].values()
     assert runs["changed"]["layer_weights"] == {1: early, 251: early[::-1]}
-    assert sum(early) == sum(late) == pytest.approx(1)
+    assert sum(early) == pytest.approx(sum(late)) == pytest.approx(1)
 
 
 def test_a_search_tries_six_starts_and_the_adversarial_one_is_worse_than_noise() -> None:
