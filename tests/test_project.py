@@ -134,7 +134,7 @@ def test_every_picture_of_the_gallery_stands_above_the_command_that_makes_it() -
     shown = re.findall(r"!\[[^\]]+\]\((data/gallery/([\w-]+)\.jpg)\)\n\n.+\n\n```\nnstutils figure ([\w-]+)\n```", README)
     assert len(shown) == README.count("data/gallery/") >= 4
     assert [name for _, name, command in shown if name != command] == []
-    assert {row.id for row in ROWS} >= {name for _, name, _ in shown}
+    assert set(ROWS) >= {name for _, name, _ in shown}
     assert sum((ROOT / file).stat().st_size for file, _, _ in shown) < 1.5e6
 
 
