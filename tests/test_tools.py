@@ -105,13 +105,20 @@ def test_all_pictures_are_drawn_again(tmp_path: Path) -> None:
         assert (images.load(path) - images.load(folder / path.name)).abs().mean() < 0.5 / 255
 
 
-def test_the_judge_writes_its_table_and_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    judge = tool("judge_backbone")
-    judge.PHOTOGRAPHS, judge.STYLES, judge.TEXTURES, judge.LADDER = ("chelsea",) * 4, ("swirls",) * 6, ("swirls",), ("relu1_1",)
-    judge.main(["classroom", "--teacher", "random-vgg19", "--size", "64", "--steps", "2", "--sheets", str(tmp_path)])
-    numbers = json.loads((tmp_path / "classroom.json").read_text())
-    wanted = {"rebuilt from relu1_1, dB", "texture: grain / style's", "from noise: teacher's sum / its own picture's, worst"}
-    assert wanted <= numbers.keys()
+def test_the_judge_writes_its_table_and_sheets_and_finds_nothing_wrong_with_its_teachers_double(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    small = FeatureExtractor(vgg((8, 8, 12, 12, 16), VGG_CONVS["vgg16"]), name="classroom")
+    weights.save(small, tmp_path / "teacher.safetensors")
+    kept = {name: list(range(conv.out_channels)) for name, conv in small.net.named_children() if name.startswith("conv")}
+    weights.save(small, tmp_path / "double.safetensors", kept=json.dumps(kept))
+    networks = [str(tmp_path / f"{name}.safetensors") for name in ("double", "teacher")]
+    tool("judge_backbone").main([networks[0], "--teacher", networks[1], "--quick", "--sheets", str(tmp_path)])
+    numbers = json.loads((tmp_path / "double.json").read_text())
+    assert numbers["error of relu5_1, half-way"] == pytest.approx(0, abs=1e-6)
+    assert numbers["from noise: teacher's sum / its own picture's, worst"] == pytest.approx(1, abs=1e-3)
+    assert {"rebuilt from relu1_1, dB", "texture: grain / style's"} <= numbers.keys()
     assert "| from content: edge correlation with content, median |" in capsys.readouterr().out
     assert len(list(tmp_path.glob("*.jpg"))) == 6
 

@@ -7,8 +7,10 @@ grain, seconds and memory of a step. Prints a table in Markdown; writes sheets t
 """
 
 import argparse
+import itertools
 import json
 import time
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean, median
@@ -26,13 +28,30 @@ from nstutils.losses import ContentLoss, StyleLoss, evaluate, gram, total
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Problem, prepare
 
-PHOTOGRAPHS = ("town", "chelsea", "astronaut", "coffee")
-STYLES = ("swirls", "mosaic", "impasto", "wave", "glass", "fields")
-TEXTURES = ("swirls", "mosaic", "impasto", "wave")
 LADDER = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 COMPARED = (*LADDER[:4], "relu4_2", "relu5_1")
 
 Numbers = dict[str, float]
+Made = dict[tuple[str, str], Tensor]  # pictures by photograph and style
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is judged: pictures, layers that photographs are rebuilt from, sizes in pixels, steps."""
+
+    photographs: tuple[str, ...] = ("town", "chelsea", "astronaut", "coffee")
+    styles: tuple[str, ...] = ("swirls", "mosaic", "impasto", "wave", "glass", "fields")
+    textures: tuple[str, ...] = ("swirls", "mosaic", "impasto", "wave")
+    ladder: tuple[str, ...] = LADDER
+    size: int = 256
+    steps: int = 200
+    held_out: int = 224
+    rebuilt: tuple[int, int] = (96, 300)  # size and steps, as the next
+    texture: tuple[int, int] = (192, 200)
+    timed: tuple[int, ...] = (256, 512)
+
+
+TINY = Plan(("chelsea",), ("swirls", "wave"), ("swirls",), LADDER[:1], 64, 2, 48, (48, 2), (64, 2), (64,))  # does it run
 
 
 def chosen(network: str) -> dict[str, str]:
@@ -81,27 +100,23 @@ def errors(network: str, teacher: FeatureExtractor, pictures: dict[str, list[Ten
     return found
 
 
-def half_way(teacher: str, size: int, steps: int) -> list[Tensor]:
+def half_way(teacher: str, plan: Plan) -> list[Tensor]:
     """Pictures in the middle of transfers by the teacher, half of them from noise."""
-    pairs = [(PHOTOGRAPHS[k % 4], STYLES[k % 6], ("content", "noise")[k % 2]) for k in range(6)]
-    own = chosen(teacher)
-    return [stylise(p, a, **own, size=size, steps=steps, init=init, scales="1").image for p, a, init in pairs]  # type: ignore[arg-type]
+    options: dict[str, Any] = chosen(teacher) | {"size": plan.size, "steps": max(1, plan.steps // 2), "scales": "1"}
+    pairs = zip(itertools.cycle(plan.photographs), plan.styles, itertools.cycle(("content", "noise")), strict=False)
+    return [stylise(photograph, style, init=init, **options).image for photograph, style, init in pairs]
 
 
-def transfers(network: str, init: str, size: int, steps: int, folder: Path) -> dict[tuple[str, str], Tensor]:
-    """Four photographs x six styles by the default recipe, and their sheet."""
-    made = {}
-    for photograph in PHOTOGRAPHS:
-        for style in STYLES:
-            options: dict[str, Any] = {"size": size, "steps": steps, "init": init} | chosen(network)
-            made[photograph, style] = stylise(photograph, style, **options).image
-    images.save(sheet(list(made.values()), len(STYLES)), folder / f"{Path(network).stem}-{init}.jpg")
+def transfers(network: str, init: str, plan: Plan, folder: Path) -> Made:
+    """Every photograph in every style by the default recipe, and their sheet."""
+    options: dict[str, Any] = chosen(network) | {"size": plan.size, "steps": plan.steps, "init": init}
+    pairs = itertools.product(plan.photographs, plan.styles)
+    made = {pair: stylise(*pair, **options).image for pair in pairs}
+    images.save(sheet(list(made.values()), len(plan.styles)), folder / f"{Path(network).stem}-{init}.jpg")
     return made
 
 
-def judged(
-    teacher: str, made: dict[tuple[str, str], Tensor], best: dict[tuple[str, str], Tensor], other: FeatureExtractor
-) -> Numbers:
+def judged(teacher: str, made: Made, best: Made, other: FeatureExtractor) -> Numbers:
     """Every picture against the teacher's own: its sum, SqueezeNet's style distance; grain, edges, colours by themselves."""
     rows: dict[str, list[float]] = {}
     layers = STYLE_LAYERS[other.family]
@@ -121,12 +136,12 @@ def judged(
     return found | {f"{key}, worst": max(values) for key, values in rows.items() if " / " in key}
 
 
-def ladder(net: FeatureExtractor, size: int = 96, steps: int = 300) -> Numbers:
+def ladder(net: FeatureExtractor, plan: Plan) -> Numbers:
     """PSNR of photographs rebuilt from white noise from one layer, with L-BFGS at full size, as in the papers."""
-    found = {}
-    for layer in LADDER:
+    found, (size, steps) = {}, plan.rebuilt
+    for layer in plan.ladder:
         ratios = []
-        for name in PHOTOGRAPHS:
+        for name in plan.photographs:
             picture = images.load(name, size)
             terms = {"content": (1.0, ContentLoss(net(picture, [layer])))}
             start = images.noise((picture.shape[-2], picture.shape[-1]))
@@ -135,16 +150,18 @@ def ladder(net: FeatureExtractor, size: int = 96, steps: int = 300) -> Numbers:
     return found
 
 
-def textures(net: FeatureExtractor, other: FeatureExtractor, label: str, folder: Path) -> Numbers:
-    """Textures of four styles from noise at 192 px with L-BFGS, and how near they come."""
-    made, near, grain = [], [], []
-    for name in TEXTURES:
-        style = images.load(name, 384)
+def textures(net: FeatureExtractor, other: FeatureExtractor, label: str, plan: Plan, folder: Path) -> Numbers:
+    """Textures of the styles from noise with L-BFGS, and how near they come."""
+    made, near, grain, (width, steps) = [], [], [], plan.texture
+    height = width * 3 // 4
+    for name in plan.textures:
+        style = images.load(name, 2 * width)
         terms = {"style": (1.0, StyleLoss({k: gram(f) for k, f in net(style, LADDER).items()}))}
-        texture = optimise(net, images.noise((144, 192)), terms, steps=200, method="lbfgs").image
-        made += [images.cover(style, (144, 192)), texture]
+        texture = optimise(net, images.noise((height, width)), terms, steps=steps, method="lbfgs").image
+        made += [images.cover(style, (height, width)), texture]
         near.append(measures.style_distance(texture, style, other, STYLE_LAYERS[other.family]))
-        grain.append(measures.fine_energy(texture) / measures.fine_energy(images.cover(style, (288, 384))[..., :144, :192]))
+        own = images.cover(style, (2 * height, 2 * width))[..., :height, :width]
+        grain.append(measures.fine_energy(texture) / measures.fine_energy(own))
     images.save(sheet(made, 4), folder / f"{label}-textures.jpg")
     return {"texture: SqueezeNet's style distance": mean(near), "texture: grain / style's": mean(grain)}
 
@@ -181,26 +198,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--other", help="SqueezeNet's weights file (default: torchvision's)")
     parser.add_argument("--held-out", type=Path, help="folder of photographs that no training saw (default: scikit-image's)")
     parser.add_argument("--sheets", type=Path, default=Path("build/judge"))
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=200, help="steps of every transfer")
+    parser.add_argument("--size", type=int, help="long side of the transfers, in pixels (default: 256)")
+    parser.add_argument("--steps", type=int, help="steps of every transfer (default: 200)")
+    parser.add_argument("--quick", action="store_true", help="tiny pictures and few steps: only whether it runs")
     args = parser.parse_args(arguments)
+    plan = replace(TINY if args.quick else Plan(), **{k: v for k in ("size", "steps") if (v := getattr(args, k))})
     teacher, other = opened(args.teacher), weights.backbone("squeezenet", weights=args.other)
     held_out = sorted(args.held_out.rglob("*.jp*g"))[:24] if args.held_out else list(pictures.PHOTOGRAPHS)
-    judges = {
-        "photographs": [images.load(file, 224) for file in held_out],
-        "half-way": half_way(args.teacher, args.size, args.steps // 2),
-    }
-    best = {init: transfers(args.teacher, init, args.size, args.steps, args.sheets) for init in ("content", "noise")}
-    found: dict[str, Numbers] = {}
+    shown = {"photographs": [images.load(file, plan.held_out) for file in held_out], "half-way": half_way(args.teacher, plan)}
+    best = {init: transfers(args.teacher, init, plan, args.sheets) for init in ("content", "noise")}
+    found = {}
     for network in [*args.networks, args.teacher]:
         label, net = Path(network).stem, opened(network)
-        numbers = errors(network, teacher, judges)
+        numbers = errors(network, teacher, shown)
         for init, own in best.items():
-            made = own if network == args.teacher else transfers(network, init, args.size, args.steps, args.sheets)
+            made = own if network == args.teacher else transfers(network, init, plan, args.sheets)
             numbers |= {f"from {init}: {key}": value for key, value in judged(args.teacher, made, own, other).items()}
-        numbers |= ladder(net) | textures(net, other, label, args.sheets) | speed(net, 256) | speed(net, 512)
-        found[label] = numbers
+        numbers |= ladder(net, plan) | textures(net, other, label, plan, args.sheets)
+        for size in plan.timed:
+            numbers |= speed(net, size)
         (args.sheets / f"{label}.json").write_text(json.dumps(numbers, indent=1))
+        found[label] = numbers
     print(table(found))
 
 
