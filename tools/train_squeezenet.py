@@ -1,4 +1,4 @@
-"""Train a small backbone on a folder (or zip) of photographs: `python tools/train_backbone.py PHOTOS ... -o FILE`.
+"""Train the SqueezeNet that ships, on folders or zips of photographs: `python tools/train_squeezenet.py PHOTOS ... -o FILE`.
 
 Two tasks share the network: naming the class of the labelled photographs (class folders) and telling every photograph from
 all others under strong crops (instance discrimination). Linear read-outs (1x1 convolution and pixel shuffle) of low layers
@@ -29,13 +29,16 @@ from torch.nn import functional as F
 
 from nstutils.backbones import IMAGENET_MEAN as MEAN
 from nstutils.backbones import IMAGENET_STD as STD
-from nstutils.backbones import FeatureExtractor, Fire, converted, rescaled, squeezenet, vgg
+from nstutils.backbones import FeatureExtractor, Fire, converted, rescaled, squeezenet
 from nstutils.library import weights
 
-READ = {  # layer: (pixels of the read-out per position, shrinking of the crop it must give back)
-    "vgg": {"relu1_1": (1, 1), "relu2_1": (2, 1), "relu3_1": (4, 1), "relu4_2": (2, 4), "relu5_1": (2, 8)},
-    "squeezenet": {"relu1": (2, 1), "fire2": (4, 1), "fire3": (4, 1), "fire5": (2, 4)},
-}
+# layer: (pixels of the read-out per position, shrinking of the crop it must give back)
+READ = {"relu1": (2, 1), "fire2": (4, 1), "fire3": (4, 1), "fire5": (2, 4)}
+RATE = 2e-3  # peak of the learning rate
+INSTANCE = 0.5  # weight of telling photographs apart
+READOUT, COARSE = 3.0, 1.0  # weights of giving the crop back from low layers, and a shrunk crop from high ones
+FINE = 0.3  # weight of the finest band among the low layers' read-outs
+NOISY, STRONGEST = 0.25, 0.5  # share of the crops that have noise added, standard deviation of the strongest
 LONGEST = 320  # photographs are kept in memory, no longer than this on the short side
 
 
@@ -99,9 +102,10 @@ def crops(photos: Photos, indices: np.ndarray, size: int, rng: np.random.Generat
     return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float().div_(255)
 
 
-def with_noise(batch: Tensor, count: int, strongest: float, rng: np.random.Generator) -> Tensor:
-    """The first `count` crops with white noise added, from faint to `strongest` (its standard deviation)."""
-    strength = np.exp(rng.uniform(math.log(strongest / 25), math.log(strongest), (count, 1, 1, 1)))
+def with_noise(batch: Tensor, rng: np.random.Generator) -> Tensor:
+    """The first crops with white noise added, from faint to strong."""
+    count = round(NOISY * len(batch))
+    strength = np.exp(rng.uniform(math.log(STRONGEST / 25), math.log(STRONGEST), (count, 1, 1, 1)))
     noise = rng.standard_normal((count, *batch.shape[1:]), np.float32) * strength.astype(np.float32)
     return torch.cat([batch[:count] + torch.from_numpy(noise), batch[count:]])
 
@@ -109,17 +113,15 @@ def with_noise(batch: Tensor, count: int, strongest: float, rng: np.random.Gener
 class Trainee(nn.Module):
     """The network with batch norm, its read-outs and its two heads."""
 
-    def __init__(self, family: str, widths: tuple[int, ...], classes: int, photographs: int):
+    def __init__(self, classes: int, photographs: int):
         super().__init__()
-        self.family = "squeezenet" if family == "squeezenet" else "classroom"
-        self.plain = vgg(widths) if family == "vgg" else squeezenet()
-        self.read = READ[family]
+        self.plain = squeezenet()
         self.net = with_norm(self.plain)
-        width = 512 if family == "squeezenet" else widths[-1]
         self.outs = nn.ModuleDict()
-        for name, (pixels, _) in self.read.items():
+        for name, (pixels, _) in READ.items():
             channels = _channels(self.plain, name)
             self.outs[name] = nn.Sequential(nn.Conv2d(channels, 3 * pixels**2, 1), nn.PixelShuffle(pixels))
+        width = _channels(self.plain, "fire9")
         self.classes = nn.Linear(width, classes)
         self.photographs = nn.Linear(width, photographs, bias=False)
 
@@ -127,7 +129,7 @@ class Trainee(nn.Module):
         outs = {}
         for name, module in self.net.named_children():
             x = module(x)
-            if name in self.read:
+            if name in READ:
                 outs[name] = self.outs[name](x)
         pooled = x.mean((2, 3)).float()
         similarity = F.linear(F.normalize(pooled), F.normalize(self.photographs.weight))
@@ -144,30 +146,6 @@ def _channels(net: nn.Sequential, name: str) -> int:
         if child == name:
             return channels
     raise KeyError(name)
-
-
-@torch.no_grad()
-def begin_from(trainee: Trainee, file: Path, x: Tensor) -> None:
-    """Take over the convolutions of trained weights; batch norm is set so that on the batch `x` it changes nothing."""
-    trained = dict(weights.backbone(trainee.family, weights=file).net.named_modules())
-
-    def take(name: str, norm: nn.BatchNorm2d, out: Tensor) -> None:
-        mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.copy_(mean + trained[name].bias)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-
-    hooks = []
-    for name, module in trainee.net.named_modules():
-        if isinstance(module, Normed):
-            conv, norm = module
-            conv.weight.copy_(trained[name].weight)
-            hooks.append(conv.register_forward_hook(lambda _, __, out, name=name, norm=norm: take(name, norm, out)))
-    trainee.train()
-    trainee(normalised(x))
-    for hook in hooks:
-        hook.remove()
 
 
 def normalised(x: Tensor) -> Tensor:
@@ -219,29 +197,27 @@ def fine_band(x: Tensor) -> Tensor:
     return x - F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
-def loss_of(
-    trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor, args: argparse.Namespace
-) -> tuple[Tensor, dict[str, float]]:
+def loss_of(trainee: nn.Module, x: Tensor, label: Tensor, index: Tensor) -> tuple[Tensor, dict[str, float]]:
     """The sum that is minimised, and its parts for the log."""
-    x, noisy = normalised(x), round(args.noise * len(x))
+    x, noisy = normalised(x), round(NOISY * len(x))
     with torch.autocast("cpu", torch.bfloat16):
         classes, photographs, outs = trainee(x)
     known = label >= 0
     known[:noisy] = False
     naming = F.cross_entropy(classes[known].float(), label[known]) if known.any() else classes.sum() * 0
     telling = F.cross_entropy(photographs[noisy:].float(), index[noisy:])
-    plain, fine, coarse = given_back(outs, READ[args.network], x)
-    total = naming + args.instance * telling + args.readout * (plain + args.fine * fine) + args.coarse * coarse
+    plain, fine, coarse = given_back(outs, x)
+    total = naming + INSTANCE * telling + READOUT * (plain + FINE * fine) + COARSE * coarse
     parts = {"class": naming, "photo": telling, "read": plain, "fine": fine, "coarse": coarse}
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
-def given_back(outs: dict[str, Tensor], read: dict[str, tuple[int, int]], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def given_back(outs: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Errors of the read-outs: of the crop, of its finest band (relative), and of the shrunk crop from the high layers."""
     energy = fine_band(x).square().mean((1, 2, 3)) + 0.01
     plain = fine = coarse = x.new_zeros(())
     for name, out in outs.items():
-        shrink, out = read[name][1], out.float()[..., : x.shape[-2], : x.shape[-1]]
+        shrink, out = READ[name][1], out.float()[..., : x.shape[-2], : x.shape[-1]]
         if shrink == 1:
             wanted = x[..., : out.shape[-2], : out.shape[-1]]
             plain = plain + F.mse_loss(out, wanted)
@@ -275,27 +251,26 @@ def accuracy(trainee: Trainee, photos: Photos) -> float:
     return right / max(1, len(indices))
 
 
-def rate(step: int, steps: int, peak: float) -> float:
+def rate(step: int, steps: int) -> float:
     """Warm-up, constant, and a last quarter that falls to zero."""
-    return peak * min(1, step / 300, (steps - step) / (0.25 * steps))
+    return RATE * min(1, step / 300, (steps - step) / (0.25 * steps))
 
 
 def save(trainee: Trainee, photos: Photos, args: argparse.Namespace, facts: dict) -> None:
     """Fold, scale to mean activation 1 over 200 photographs, and write float16 weights with their facts."""
-    name = "classroom" if args.network == "vgg" else args.network  # as the weights file is asked for
-    extractor = FeatureExtractor(folded(trainee), name=name, mean=MEAN, std=STD)
+    extractor = FeatureExtractor(folded(trainee), name="squeezenet", mean=MEAN, std=STD)
     rng = np.random.default_rng(1)
     rows = rng.choice(len(photos.pictures), min(200, len(photos.pictures)), replace=False)
     extractor = rescaled(extractor, [crops(photos, rows[k : k + 50], 96, rng) for k in range(0, len(rows), 50)])
     weights.save(converted(extractor, torch.float16), args.out, facts=json.dumps(facts))
 
 
-def optimiser_of(trainee: Trainee, lr: float) -> torch.optim.Optimizer:
+def optimiser_of(trainee: Trainee) -> torch.optim.Optimizer:
     """AdamW; what has one dimension (biases, batch norm) is not decayed."""
     decay = [p for p in trainee.parameters() if p.ndim > 1]
     rest = [p for p in trainee.parameters() if p.ndim <= 1]
     return torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}], lr=lr, fused=True
+        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}], lr=RATE, fused=True
     )
 
 
@@ -308,7 +283,7 @@ def write_checkpoint(path: Path, trainee: Trainee, optimiser: torch.optim.Optimi
 
 def train(args: argparse.Namespace, photos: Photos, trainee: Trainee) -> None:
     """Go on from the checkpoint, or begin; write a checkpoint and the weights every `args.every` steps and at the end."""
-    optimiser, checkpoint = optimiser_of(trainee, args.lr), args.out.with_suffix(".checkpoint.pt")
+    optimiser, checkpoint = optimiser_of(trainee), args.out.with_suffix(".checkpoint.pt")
     done, seconds = 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -340,9 +315,9 @@ def train_step(
     indices = rng.choice(torch.nonzero(~photos.held).flatten().numpy(), args.batch)
     size = args.size if step <= 0.75 * args.steps else args.size * 4 // 3
     for group in optimiser.param_groups:
-        group["lr"] = rate(step, args.steps, args.lr)
-    batch = with_noise(crops(photos, indices, size, rng), round(args.noise * args.batch), args.strongest, rng)
-    total, parts = loss_of(run, batch, photos.label[indices], torch.from_numpy(indices), args)
+        group["lr"] = rate(step, args.steps)
+    batch = with_noise(crops(photos, indices, size, rng), rng)
+    total, parts = loss_of(run, batch, photos.label[indices], torch.from_numpy(indices))
     optimiser.zero_grad(set_to_none=True)
     total.backward()
     nn.utils.clip_grad_norm_(trainee.parameters(), 5.0)
@@ -355,25 +330,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path, help="folders or zip files of images")
     parser.add_argument("-o", "--out", type=Path, required=True, help="weights to write (.safetensors)")
-    parser.add_argument("--network", choices=tuple(READ), default="vgg")
-    parser.add_argument("--widths", default="32,64,128,128,128", help="filters of the five blocks of the vgg plan")
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--every", type=int, default=500, help="steps between two checkpoints")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--size", type=int, default=48, help="side of the crops; the last quarter uses 4/3 of it")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--instance", type=float, default=0.5, help="weight of telling photographs apart")
-    parser.add_argument("--readout", type=float, default=3.0, help="weight of giving the crop back from low layers")
-    parser.add_argument("--fine", type=float, default=0.3, help="weight of the finest band among these read-outs")
-    parser.add_argument("--noise", type=float, default=0.25, help="share of the crops that have noise added")
-    parser.add_argument("--strongest", type=float, default=0.5, help="standard deviation of the strongest noise")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="trained weights to go on from, with fresh heads")
-    parser.add_argument("--coarse", type=float, default=1.0, help="weight of giving a shrunk crop back from high layers")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
-    args = parser.parse_args(arguments)
-    args.widths = tuple(int(width) for width in args.widths.split(","))
-    return args
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -382,10 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(args.seed)
     photos = read_photos(args.photos)
     print(f"{len(photos.pictures)} photographs, {len(photos.classes)} classes, {int(photos.held.sum())} held out", flush=True)
-    trainee = Trainee(args.network, args.widths, max(1, len(photos.classes)), len(photos.pictures))
-    if args.start:
-        rng = np.random.default_rng(args.seed)
-        begin_from(trainee, args.start, crops(photos, rng.choice(len(photos.pictures), 128), args.size, rng))
+    trainee = Trainee(max(1, len(photos.classes)), len(photos.pictures))
     train(args, photos, trainee.to(memory_format=torch.channels_last))
 
 
