@@ -33,40 +33,37 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
     lies on the colour `behind`; of an animation the first frame is taken. Instead of a path or known name it may be a Pillow
     image or a numpy array, height x width (x 3), in [0, 1] or of 8 bits.
     """
-    if isinstance(picture, InMemory):
-        image = from_pil(picture, behind) if isinstance(picture, Image.Image) else _from_array(picture, behind)
-        return image if size is None else resize(image, size)
-    path = pictures.find(picture)
-    with reading(path), Image.open(path) as file:
-        image = from_pil(_reduced(_upright(file), size), behind)
+    if isinstance(picture, np.ndarray):
+        image = _from_array(picture, behind)
+    elif isinstance(picture, Image.Image):
+        image = from_pil(picture, behind)
+    else:
+        with opened(pictures.find(picture)) as file:
+            image = from_pil(_reduced(ImageOps.exif_transpose(file), size), behind)
     return image if size is None else resize(image, size)
-
-
-def _reduced(picture: Image.Image, size: int | None) -> Image.Image:
-    """A very large picture, brought near to four times the long side `size` while it takes a byte a number, not four."""
-    factor = max(picture.size) // (4 * size) if size and size > 0 and picture.width * picture.height > MANY else 1
-    if factor < 2 or picture.mode.startswith("I") or picture.mode == "F":
-        return picture
-    smaller = in_srgb(picture).convert("RGBA" if picture.has_transparency_data else "RGB").reduce(factor)
-    smaller.info.pop("icc_profile", None)  # what it told is done
-    return smaller
 
 
 def eight_bits(data: bytes, name: str) -> Image.Image:
     """The bytes of a picture file, called `name`, as Pillow's RGB: what `load` gives, without its float numbers."""
-    with reading(name), Image.open(io.BytesIO(data)) as file:
-        picture = in_srgb(_upright(file))
+    with opened(io.BytesIO(data), name) as file:
+        picture = in_srgb(ImageOps.exif_transpose(file))
         plain = picture.mode == "RGB" and not picture.has_transparency_data
         return picture if plain else to_pil(from_pil(picture))
 
 
 @contextmanager
-def reading(name: str | Path) -> Iterator[None]:
-    """Reading the file `name`: what goes wrong is told in one sentence, and Pillow's warnings are not. The filter stays, since
-    one that is taken back (`catch_warnings`) is taken from all threads, or left to them."""
+def opened(file: Path | io.BytesIO, name: str = "") -> Iterator[Image.Image]:
+    """A picture file to read from, if it has not too many pixels for that; what goes wrong is told in one sentence.
+
+    Pillow's warnings are not told. The filter stays: one that is taken back (`catch_warnings`) is taken from all threads.
+    """
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    name = name or str(file)
     try:
-        yield
+        with Image.open(file) as picture:
+            if Image.MAX_IMAGE_PIXELS and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError
+            yield picture
     except UnidentifiedImageError as error:
         wanted = "give a PNG, JPEG, TIFF, WebP or GIF file with 8 or 16 bits a channel"
         raise UserError(f"{name} is not a picture that can be read; {wanted}") from error
@@ -78,23 +75,26 @@ def reading(name: str | Path) -> Iterator[None]:
         raise UserError(f"{name} is damaged or cannot be read ({reason(error)}); replace the file") from error
 
 
-def bounded(file: Image.Image) -> Image.Image:
-    """The open file itself, unless it has too many pixels to be read safely."""
-    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError
-    return file
+def _reduced(picture: Image.Image, size: int | None) -> Image.Image:
+    """A very large picture, brought near to four times the long side `size` while it takes a byte a number, not four."""
+    factor = max(picture.size) // (4 * size) if size and size > 0 and picture.width * picture.height > MANY else 1
+    if factor < 2 or _is_deep(picture):
+        return picture
+    smaller = in_srgb(picture).convert("RGBA" if picture.has_transparency_data else "RGB").reduce(factor)
+    smaller.info.pop("icc_profile", None)  # what it told is done
+    return smaller
 
 
-def _upright(file: Image.Image) -> Image.Image:
-    """The picture of an open file, turned as the camera meant it; refuses one of too many pixels."""
-    return ImageOps.exif_transpose(bounded(file))
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether it is grey in more than 8 bits."""
+    return picture.mode.startswith(("I", "F"))
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:
     """A Pillow image in sRGB, if it says what its colours are (Display P3, Adobe RGB, a printer's CMYK) and has 8 bits; a
     profile that is damaged or belongs to another kind of picture is ignored."""
     data = picture.info.get("icc_profile")
-    if not data or picture.mode.startswith(("I", "F")):
+    if not data or _is_deep(picture):
         return picture
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
@@ -111,8 +111,14 @@ def in_srgb(picture: Image.Image) -> Image.Image:
 
 def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
     """A Pillow image of any mode as 1 x 3 x H x W in [0, 1]; what is transparent lies on the colour `behind`."""
-    pixels = torch.from_numpy(_rgb(picture, behind)).permute(2, 0, 1)[None].contiguous()
-    return pixels if pixels.is_floating_point() else pixels.float().div_(255)
+    if _is_deep(picture):
+        return _from_array(_grey(np.asarray(picture), picture.mode), behind)
+    picture = in_srgb(picture)
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layered.size, behind), layered)
+    pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None]
+    return pixels.contiguous().float().div_(255)
 
 
 def _from_array(values: np.ndarray, behind: str) -> Tensor:
@@ -129,17 +135,6 @@ def _from_array(values: np.ndarray, behind: str) -> Tensor:
         raise UserError(f"{told}, wanted uint8, or numbers with a point in [0, 1]; scale it, for instance with picture / 255")
     rgb = np.broadcast_to(values.reshape(*values.shape[:2], -1), (*values.shape[:2], 3))
     return torch.from_numpy(np.array(rgb, dtype=np.float32)).permute(2, 0, 1)[None].contiguous()
-
-
-def _rgb(picture: Image.Image, behind: str) -> np.ndarray:
-    """Height x width x 3, whatever the file's mode: deep grey in [0, 1], all else in 8 bits."""
-    picture = in_srgb(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return np.repeat(_grey(np.asarray(picture), picture.mode)[..., None], 3, axis=2)
-    if picture.has_transparency_data:
-        layered = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layered.size, behind), layered)
-    return np.array(picture.convert("RGB"))
 
 
 def _grey(values: np.ndarray, mode: str) -> np.ndarray:

@@ -239,7 +239,7 @@ def test_whatever_a_reader_of_pillow_raises_becomes_one_sentence(tmp_path: Path,
         IndexError(),
         SyntaxError("broken"),
     ):
-        monkeypatch.setattr(images, "_rgb", lambda *_, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(images, "from_pil", lambda *_, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(ValueError, match="damaged") as caught:
             images.load(tmp_path / "x.png")
         assert_sentence(caught.value, "replace")

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageSequence
 from torch import Tensor
@@ -32,11 +34,10 @@ def apply_file(
     what comes back says, by file, what was wrong; it is empty where all went well.
     """
     net.share(style)
-    folder = Path(os.path.expanduser(source))
+    folder, target = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
     if not folder.is_dir():
-        _file(net, pictures.find(source), Path(os.path.expanduser(out)), style, size, progress)
+        _file(net, pictures.find(source), target, style, size, progress)
         return {}
-    target = Path(os.path.expanduser(out))
     if target.exists() and (not target.is_dir() or target.samefile(folder)):
         raise UserError(f"{target} cannot take the pictures of {folder}; give another folder")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ and path.is_file())
@@ -55,54 +56,40 @@ def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size
     """One picture or animation."""
     if out.exists() and out.samefile(path):
         raise UserError(f"{out} is the file to read; give another name to save under")
-    count = frames(path)
-    if out.suffix.lower() == ".gif" or count > 1:
-        if out.suffix.lower() not in ANIMATED:
-            raise UserError(f"{path.name} has {count} frames, which {out.name} cannot hold; end its name in .gif or .webp")
-        _animation(net, path, out, style, size, progress)
-    else:
-        out = files.writable(out, images.FORMATS)
+    times, end = durations(path), out.suffix.lower()
+    if end != ".gif" and len(times) == 1:
+        files.writable(out, images.FORMATS)
         images.save(fast.apply(net, images.load(path, size), style, progress=progress), out)
+        return
+    if end not in ANIMATED:
+        raise UserError(f"{path.name} has {len(times)} frames, which {out.name} cannot hold; end its name in .gif or .webp")
+    files.writable(out, ANIMATED)
+    bar = tqdm(_frames(path, len(times), size), total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
+    painted = (images.to_pil(fast.apply(net, frame, style)) for frame in bar)
+    facts = images.QUALITY.get(ANIMATED[end], {}) | _loop(path, ANIMATED[end])
+    with files.atomic(out) as part:
+        next(painted).save(part, ANIMATED[end], save_all=True, append_images=painted, duration=times, **facts)
 
 
-def frames(path: Path) -> int:
-    """The number of frames of a picture file; 1 for a still."""
-    with images.reading(path), Image.open(path) as file:
-        return getattr(images.bounded(file), "n_frames", 1) if file.format in ANIMATED.values() else 1
+def durations(path: Path) -> list[int]:
+    """How long each frame of an animation is shown, in thousandths of a second; of a still, one number."""
+    with images.opened(path) as file:
+        if file.format not in ANIMATED.values():
+            return [100]
+        return [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
 
 
-def _animation(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
-    """Frame after frame, in the time and order of the original; one frame is in memory at a time."""
-    out = files.writable(out, tuple(ANIMATED))
-    with Image.open(path) as file:
-        with images.reading(path):
-            times = [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
-        painted = (fast.apply(net, frame, style) for frame in _frames(path, file, len(times), size))
-        bar = tqdm(painted, total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
-        with files.atomic(out) as part:
-            kind = ANIMATED[out.suffix.lower()]
-            facts = (
-                images.QUALITY.get(kind, {})
-                | {
-                    "duration": times if len(times) > 1 else times[0],
-                }
-                | _loop(file, kind)
-            )
-            rest = (images.to_pil(image) for image in bar)
-            next(rest).save(part, kind, save_all=True, append_images=rest, **facts)
-
-
-def _loop(file: Image.Image, kind: str) -> dict[str, int]:
+def _loop(path: Path, kind: str) -> dict[str, Any]:
     """How often it plays; a GIF that says nothing plays once, which WebP writes as 1 and GIF by saying nothing."""
-    if "loop" in file.info or file.format != "GIF":
-        return {"loop": file.info.get("loop", 0)}
-    return {"loop": 1} if kind == "WEBP" else {}
+    with Image.open(path) as file:
+        if "loop" in file.info or file.format != "GIF":
+            return {"loop": file.info.get("loop", 0)}
+        return {"loop": 1} if kind == "WEBP" else {}
 
 
-def _frames(path: Path, file: Image.Image, count: int, size: int | None) -> Iterator[Tensor]:
-    """The frames, one read after the other."""
-    for number in range(count):
-        with images.reading(path):
-            file.seek(number)
-            image = images.from_pil(file)
-        yield image if size is None else images.resize(image, size)
+def _frames(path: Path, count: int, size: int | None) -> Iterator[Tensor]:
+    """The frames, one read after the other: one is in memory at a time."""
+    with images.opened(path) as file:
+        for frame in islice(ImageSequence.Iterator(file), count):
+            image = images.from_pil(frame)
+            yield image if size is None else images.resize(image, size)

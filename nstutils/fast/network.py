@@ -7,8 +7,8 @@ the scale and shift that follow belong to a style (Dumoulin 2017): one network p
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ TILE = 1024
 FEW = 4  # filters: a processor computes 16 at a time, so it is given those of four positions at once
 Style = int | str | Sequence[float] | None
 Moments = tuple[Tensor, Tensor]  # mean and variance of every channel
+Place = tuple[Any, ...]  # the index of a part of a map
 
 
 class Unit(nn.Module):
@@ -52,7 +53,6 @@ class Unit(nn.Module):
     ):
         super().__init__()
         self.up, self.norm, self.after, self.rim, self.stride = up, norm, after, kernel // 2, stride
-        self.zoom = 2.0 if up else 1 / stride
         if up == "transposed":
             self.conv: nn.Conv2d | nn.ConvTranspose2d = nn.ConvTranspose2d(
                 channels, filters, kernel, 2, self.rim, output_padding=1, bias=False
@@ -104,25 +104,16 @@ def _shifted(kernel: Tensor) -> list[Tensor]:
 class Segment(nn.ModuleList):
     """Units one after the other; with `skip` their input is added to the result (a residual block)."""
 
-    def __init__(self, units: Sequence[Unit], skip: bool = False):
+    def __init__(self, units: Iterable[nn.Module], skip: bool = False):
         super().__init__(units)
         self.skip = skip
 
-    @property
-    def units(self) -> list[Unit]:
-        """Its units, first to last."""
-        return list(self)  # type: ignore[arg-type]
-
     def forward(self, x: Tensor, style: Tensor, moments: Sequence[Moments] = ()) -> Tensor:
         """All units; `moments` as in `Unit.forward`, one for each."""
-        y = self.first(len(self), x, style, moments)
+        y = x
+        for k, unit in enumerate(self):
+            y = unit(y, style, moments[k] if moments else None)
         return x + y if self.skip else y
-
-    def first(self, count: int, x: Tensor, style: Tensor, moments: Sequence[Moments] = ()) -> Tensor:
-        """The first `count` units alone."""
-        for k in range(count):
-            x = self[k](x, style, moments[k] if moments else None)
-        return x
 
 
 class TransformNet(nn.Module):
@@ -135,22 +126,12 @@ class TransformNet(nn.Module):
         super().__init__()
         _check(styles, width, blocks, norm, up)
         self.styles, self.width, self.blocks, self.norm, self.up = tuple(styles), width, blocks, norm, up
-        n: dict[str, Any] = {"styles": len(styles), "norm": norm}
-        down = Segment([
-            Unit(3, width, 9, **n),
-            Unit(width, 2 * width, 3, stride=2, **n),
-            Unit(2 * width, 4 * width, 3, stride=2, **n),
-        ])  # fmt: skip
-        body = [
-            Segment([Unit(4 * width, 4 * width, 3, **n), Unit(4 * width, 4 * width, 3, after="", **n)], skip=True)
-            for _ in range(blocks)
-        ]
-        rise = Segment([
-            Unit(4 * width, 2 * width, 3, up=up, **n),
-            Unit(2 * width, width, 3, up=up, **n),
-            Unit(width, 3, 9, after="sigmoid", **n),
-        ])  # fmt: skip
-        self.segments = nn.ModuleList([down, *body, rise])
+        unit = partial(Unit, styles=len(styles), norm=norm)
+        wide = 4 * width
+        down = [unit(3, width, 9), unit(width, 2 * width, 3, stride=2), unit(2 * width, wide, 3, stride=2)]
+        body = [Segment([unit(wide, wide, 3), unit(wide, wide, 3, after="")], skip=True) for _ in range(blocks)]
+        rise = [unit(wide, 2 * width, 3, up=up), unit(2 * width, width, 3, up=up), unit(width, 3, 9, after="sigmoid")]
+        self.segments = nn.ModuleList([Segment(down), *body, Segment(rise)])
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -229,10 +210,12 @@ def apply(
 def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, progress: bool) -> Tensor:
     """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
     x = (image - 0.5).to(dtype)
-    passes = sum(len(segment) + 1 for segment in net.segments)  # type: ignore[arg-type, misc]
-    with tqdm(total=passes, disable=not progress, desc="painting", unit="pass", delay=0.3) as bar:
-        for segment in net.segments:
-            x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)  # type: ignore[arg-type]
+    segments: list[Any] = list(net.segments)
+    with tqdm(
+        total=sum(map(len, segments)) + len(segments), disable=not progress, desc="painting", unit="pass", delay=0.3
+    ) as bar:
+        for segment in segments:
+            x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)
     return x
 
 
@@ -240,71 +223,57 @@ def _through(segment: Segment, x: Tensor, style: Tensor, tile: int, bar: tqdm) -
     """One segment in tiles: a pass for the moments of each of its units, and one for the result."""
     moments: list[Moments] = []
     for count in range(1, len(segment) + 1):
-        moments.append(_moments(segment, count, x, style, moments, tile))
+        moments.append(_moments(segment[:count], x, style, moments, tile))
         bar.update()
-    whole: Tensor | None = None
-    for cut in _cuts(segment, len(segment), (x.shape[-2], x.shape[-1]), tile):
-        own = cut.own(segment(cut.piece(x), style, moments))
-        if whole is None:
-            whole = own.new_empty((1, own.shape[1], round(x.shape[-2] * cut.zoom), round(x.shape[-1] * cut.zoom)))
-        cut.place(whole).copy_(own)
+    step, whole = _field(segment)[1], x.new_empty(0)
+    for place, y in _pieces(segment, x, tile, lambda piece: segment(piece, style, moments)):
+        if not whole.numel():
+            whole = y.new_empty((1, y.shape[1], *(round(side / step) for side in x.shape[-2:])))
+        whole[place] = y
     bar.update()
-    return torch.as_tensor(whole)
+    return whole
 
 
-def _moments(segment: Segment, count: int, x: Tensor, style: Tensor, before: Sequence[Moments], tile: int) -> Moments:
-    """Mean and variance over the whole picture of what unit number `count` convolves."""
-    unit = segment.units[count - 1]
-    if unit.norm == "batch":
-        return unit.mean, unit.variance
+def _moments(units: nn.ModuleList, x: Tensor, style: Tensor, before: Sequence[Moments], tile: int) -> Moments:
+    """Mean and variance over the whole picture of what the last of `units` convolves, given those `before` it."""
+    last: Any = units[-1]
+    if last.norm == "batch":
+        return last.mean, last.variance
     total = squares = x.new_zeros((), dtype=torch.float64)
     positions = 0
-    for cut in _cuts(segment, count, (x.shape[-2], x.shape[-1]), tile):
-        y = cut.own(unit.convolved(segment.first(count - 1, cut.piece(x), style, before))).double()
-        total, squares = total + y.sum((0, 2, 3)), squares + y.square().sum((0, 2, 3))
-        positions += y[0, 0].numel()
+    for _, y in _pieces(units, x, tile, lambda piece: last.convolved(units[:-1](piece, style, before))):
+        values = y.double()
+        total, squares = total + values.sum((0, 2, 3)), squares + values.square().sum((0, 2, 3))
+        positions += values[0, 0].numel()
     mean = total / positions
     return mean.float(), (squares / positions - mean.square()).clamp(min=0).float()
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """One tile of a map: the rows and columns that are its own, those it looks at, and how its result is scaled."""
-
-    inner: tiles.Box
-    outer: tiles.Box
-    zoom: float
-
-    def piece(self, x: Tensor) -> Tensor:
-        top, bottom, left, right = self.outer
-        return x[..., top:bottom, left:right].contiguous(memory_format=torch.channels_last)
-
-    def own(self, y: Tensor) -> Tensor:
-        return self._part(y, self.outer[0], self.outer[2])
-
-    def place(self, whole: Tensor) -> Tensor:
-        return self._part(whole, 0, 0)
-
-    def _part(self, y: Tensor, top: int, left: int) -> Tensor:
-        begin, end, first, stop = (round(edge * self.zoom) for edge in self.inner)
-        top, left = round(top * self.zoom), round(left * self.zoom)
-        return y[..., begin - top : end - top, first - left : stop - left]
-
-
-def _cuts(segment: Segment, count: int, size: tuple[int, int], tile: int) -> Iterator[_Cut]:
-    """Tiles of about `tile` positions that cover a map of `size`, with the margin that the first `count` units look at."""
-    reach, step = 0.0, 1.0  # in positions of the segment's input
-    for unit in segment.units[:count]:
+def _field(units: Iterable[Any]) -> tuple[float, float]:
+    """How far a position of the result looks around itself, and how far apart two lie, in positions of the first input."""
+    reach, step = 0.0, 1.0
+    for unit in units:
         step /= 2 if unit.up else 1
         reach += unit.rim * step
-        step *= 1 if unit.up else round(1 / unit.zoom)
+        step *= unit.stride
+    return reach, step
+
+
+def _pieces(units: nn.ModuleList, x: Tensor, tile: int, compute: Callable[[Tensor], Tensor]) -> Iterator[tuple[Place, Tensor]]:
+    """What `compute` makes of `x` in tiles of about `tile` positions and the margin that `units` look at: place and values."""
+    reach, step = _field(units)
     grid = max(1, round(step))
     margin, tile = math.ceil((reach + 1) / grid) * grid, max(grid, tile // grid * grid)
-    (height, width), zoom = size, 1 / step
+    height, width = x.shape[-2:]
     for top, bottom in tiles.spans(height, tile):
         for left, right in tiles.spans(width, tile):
-            outer = max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)
-            yield _Cut((top, bottom, left, right), outer, zoom)
+            above, before = max(0, top - margin), max(0, left - margin)
+            piece = x[..., above : min(height, bottom + margin), before : min(width, right + margin)]
+            y = compute(piece.contiguous(memory_format=torch.channels_last))
+            rows, columns = (slice(round(a / step), round(b / step)) for a, b in ((top, bottom), (left, right)))
+            down, along = round(above / step), round(before / step)
+            own = y[..., rows.start - down : rows.stop - down, columns.start - along : columns.stop - along]
+            yield (..., rows, columns), own
 
 
 def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, Any] | None = None) -> Path:
@@ -341,7 +310,7 @@ def _planned(plan: dict[str, Any], state: Mapping[str, Tensor]) -> TransformNet:
 
 def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
     """How a saved network was trained."""
-    _, header = weights.read(find(path))
+    header = weights.read(find(path)).header
     return {"sha256": header["sha256"]} | json.loads(header.get("facts", "{}"))
 
 
