@@ -47,9 +47,10 @@ def test_a_picture_is_painted_at_its_own_size_or_the_one_asked_for(net: fast.Tra
     assert images.load(tmp_path / "town.png").shape[-1] == 64
 
 
+@pytest.mark.parametrize("begin", [".gif", ".webp"])
 @pytest.mark.parametrize("end", [".gif", ".webp"])
-def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, tmp_path: Path, end: str) -> None:
-    source, out = moving(tmp_path / "in.gif", [100, 250, 80]), tmp_path / f"out{end}"
+def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, tmp_path: Path, begin: str, end: str) -> None:
+    source, out = moving(tmp_path / f"in{begin}", [100, 250, 80]), tmp_path / f"out{end}"
     apply_file(net, source, out)
     assert durations(out) == [100, 250, 80]
     with Image.open(source) as before, Image.open(out) as after:
@@ -57,6 +58,7 @@ def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, t
         for k in range(3):
             before.seek(k)
             after.seek(k)
+            before.load()
             after.load()
             assert after.info["duration"] == before.info["duration"]
         assert after.info["loop"] == 3

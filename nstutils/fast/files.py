@@ -76,7 +76,7 @@ def durations(path: Path) -> list[int]:
     with images.opened(path) as file:
         if file.format not in ANIMATED.values():
             return [100]
-        return [frame.info.get("duration", 100) for frame in ImageSequence.Iterator(file)]
+        return [frame.copy().info.get("duration", 100) for frame in ImageSequence.Iterator(file)]  # WebP tells once it is read
 
 
 def _loop(path: Path, kind: str) -> dict[str, Any]:
