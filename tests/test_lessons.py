@@ -19,57 +19,6 @@ ROOT = Path(__file__).parent.parent
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 STUDENTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WIDEST, LONGEST = 88, 25  # characters of a line of code, lines of a cell: JupyterLab does not wrap them
-PATCH = "import nstutils, nstutils.losses as L, nstutils.backbones as B, nstutils.course.plots as plots, torch\n"
-MUTANTS = {  # what is broken in the library: (the lesson that must notice, the code that breaks it)
-    "batch norm that uses what it remembers while it trains": (
-        "08_fast_transfer",
-        "import nstutils.fast.network as fast\nfinished = fast.Unit.finished\n"
-        "fast.Unit.finished = lambda self, *given: finished(self.eval() if self.norm == 'batch' else self, *given)",
-    ),
-    "guides of any energy": ("07_guided_gram", "L._unit = lambda guide: guide"),
-    "Gram not divided by its positions": (
-        "03_style_reconstruction",
-        "whole = L.gram\nL.gram = nstutils.gram = lambda f, guide=None: whole(f, guide) * f[0, 0].numel()",
-    ),
-    "content loss without its half": (
-        "02_content_reconstruction",
-        "value = L.ContentLoss.value\nL.ContentLoss.value = lambda self, sums: 2 * value(self, sums)",
-    ),
-    "content loss detached from the picture": (
-        "02_content_reconstruction",
-        "value = L.ContentLoss.value\nL.ContentLoss.value = lambda self, sums: value(self, sums).detach()",
-    ),
-    "layer loss without 1/(4 N^2)": (
-        "03_style_reconstruction",
-        "errors = L.StyleLoss._errors\n"
-        "L.StyleLoss._errors = lambda self, s: {k: 4 * self.targets[k].shape[-1] ** 2 * e for k, e in errors(self, s).items()}",
-    ),
-    "the next layer handed out for the one asked for": (
-        "01_inside_vgg",
-        "forward = B.FeatureExtractor.forward\n"
-        "def wrong(self, image, layers):\n"
-        "    after = [self.layers[min(self.layers.index(layer) + 1, len(self.layers) - 1)] for layer in layers]\n"
-        "    return dict(zip(layers, forward(self, image, after).values()))\n"
-        "B.FeatureExtractor.forward = wrong",
-    ),
-    "no total variation": (
-        "04_style_transfer",
-        "L.TVLoss.__call__ = lambda self, image, activations: 0 * image.sum((1, 2, 3))",
-    ),
-    "alpha and beta swapped": (
-        "05_tradeoff",
-        "import nstutils.runs.resolve as P, dataclasses\n"
-        "terms = P.Problem._terms\n"
-        "def swapped(self, targets, weights):\n"
-        "    o = dataclasses.replace(self.options, alpha=self.options.beta, beta=self.options.alpha)\n"
-        "    return terms(dataclasses.replace(self, options=o), targets, weights)\n"
-        "P.Problem._terms = swapped",
-    ),
-    "maximum for average pooling": (
-        "01_inside_vgg",
-        "real = B._pooling\nB._pooling = lambda kind, size, stride: real('max', size, stride)",
-    ),
-}
 
 
 def tool() -> ModuleType:
@@ -204,17 +153,6 @@ def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.Monk
                 assert b"BEGIN SOLUTION" not in archive.read(name)
     assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
     assert not [name for name in held if "solutions" in name or name.startswith("tests")]
-
-
-@pytest.mark.parametrize(("lesson", "code"), MUTANTS.values(), ids=MUTANTS)
-def test_a_lesson_notices_a_broken_library(lesson: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NSTUTILS_PRESET", "quick" if lesson == "05_tradeoff" else "smoke")  # its claims need real pictures
-    monkeypatch.setenv("NSTUTILS_STRICT", "1")
-    notebook = read(ROOT / "notebooks" / "solutions" / f"{lesson}.ipynb")
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(PATCH + code))
-    with pytest.raises(CellExecutionError) as seen:
-        tool().executed(notebook, timeout=300)
-    assert seen.value.ename in ("CheckFailed", "AssertionError", "ValueError", "RuntimeError"), seen.value
 
 
 def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:
