@@ -121,6 +121,8 @@ class FeatureExtractor(nn.Module):
 
     def check(self, layers: Sequence[str], picture: Tensor | None = None) -> None:
         """Refuse unknown layers, and a picture too small to reach the deepest of them."""
+        if isinstance(layers, str):
+            raise UserError(f"the layers are {layers!r}, but a list is wanted; give [{layers!r}]")
         unknown = [layer for layer in layers if layer not in self.layers]
         if unknown:
             raise UserError(f"{self.name} has no layer {', '.join(unknown)}; choose from {', '.join(self.layers)}")

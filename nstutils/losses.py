@@ -6,16 +6,18 @@ of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is wh
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor
 from nstutils.library.errors import UserError
 
 Activations = Mapping[str, Tensor]
 Sums = dict[str, Tensor]
 Crop = Callable[[str, Tensor], Tensor]
+Weights = Sequence[float | Tensor] | None
 
 
 class Loss(Protocol):
@@ -119,7 +121,15 @@ class ContentLoss:
     """
 
     targets: Activations
-    weights: Sequence[float | Tensor] | None = None
+    weights: Weights = None
+
+    def __post_init__(self) -> None:
+        _check("ContentLoss", self.targets, 4, self.weights)
+
+    @classmethod
+    def of(cls, net: FeatureExtractor, p: Tensor, layers: Sequence[str] | None = None, weights: Weights = None) -> Self:
+        """The loss whose target is the picture p, as `layers` see it (those of the course, if not given)."""
+        return cls(_seen(net, p, layers or CONTENT_LAYERS[net.family]), weights)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -158,13 +168,16 @@ class StyleLoss:
     """
 
     targets: Activations
-    weights: Sequence[float | Tensor] | None = None
+    weights: Weights = None
     guides: Activations | None = None
 
     def __post_init__(self) -> None:
-        """Refuse another number of weights than of layers."""
-        if self.weights is not None and len(self.weights) != len(self.targets):
-            raise UserError(f"{len(self.weights)} weights for {len(self.targets)} layers; give one for each")
+        _check("StyleLoss", self.targets, 3, self.weights)
+
+    @classmethod
+    def of(cls, net: FeatureExtractor, a: Tensor, layers: Sequence[str] | None = None, weights: Weights = None) -> Self:
+        """The loss whose target is the style of the artwork a, as `layers` see it (those of the course, if not given)."""
+        return cls({k: gram(f) for k, f in _seen(net, a, layers or STYLE_LAYERS[net.family]).items()}, weights)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -183,6 +196,10 @@ class StyleLoss:
                 found[f"{layer} positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
         return found
 
+    def grams(self, sums: Sums) -> dict[str, Tensor]:
+        """The Gram matrices of the picture that these are the sums of."""
+        return {k: sums[k] if self.guides else sums[k] / sums[f"{k} positions"] for k in self.layers}
+
     def value(self, sums: Sums) -> Tensor:
         """Σ w_l E_l."""
         errors = self._errors(sums)
@@ -194,11 +211,30 @@ class StyleLoss:
         return self._errors(self.sums(activations))
 
     def _errors(self, sums: Sums) -> dict[str, Tensor]:
-        errors = {}
-        for layer, wanted in self.targets.items():
-            found = sums[layer] if self.guides else sums[layer] / sums[f"{layer} positions"]
-            errors[layer] = (found - wanted).square().sum((1, 2)) / (4 * wanted.shape[-1] ** 2)
-        return errors
+        found = self.grams(sums)
+        return {k: (found[k] - a).square().sum((1, 2)) / (4 * a.shape[-1] ** 2) for k, a in self.targets.items()}
+
+
+@torch.no_grad()
+def _seen(net: FeatureExtractor, picture: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    return net(picture.to(net.weight.device), layers)
+
+
+def _check(name: str, targets: Activations, dimensions: int, weights: Weights) -> None:
+    """Refuse what cannot be a target: `dimensions` has an activation 4, a Gram matrix 3 (the batch is one of them)."""
+    if not isinstance(targets, Mapping):
+        raise UserError(
+            f"the targets of {name} are a {type(targets).__name__}; make the loss of a picture with {name}.of(net, …)"
+        )
+    for layer, target in targets.items():
+        if target.ndim != dimensions:
+            wanted = "activations, N x C x H x W" if dimensions == 4 else "its Gram matrix, N x C x C"
+            raise UserError(
+                f"the target of {layer} in a {name} is {tuple(target.shape)}, wanted {wanted}; make the loss of a picture with "
+                f"{name}.of(net, …)" + ("" if dimensions == 4 else ", or give gram(F) of each layer")
+            )
+    if weights is not None and len(weights) != len(targets):
+        raise UserError(f"{len(weights)} weights for {len(targets)} layers; give one for each")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,61 +274,7 @@ class TVLoss:
         return image.diff(dim=-2).square().sum((1, 2, 3)) + image.diff(dim=-1).square().sum((1, 2, 3))
 
 
-def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
-    """The terms of a batch: picture k has the weights and targets of `terms[k]`, all with the names and kinds of the first."""
-    batch = {}
-    for name, (_, loss) in terms[0].items():
-        parts = [part[name] for part in terms]
-        together = loss if isinstance(loss, TVLoss) else _stacked([part for _, part in parts])
-        batch[name] = (_each([weight for weight, _ in parts], device), together)
-    return batch
-
-
-def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
-    """One content or style loss for a batch, with all layers of its parts: weight 0 for a picture that has not asked for it."""
-    kinds = {(type(loss), bool(getattr(loss, "guides", None)), len(getattr(loss, "losses", ()))) for loss in losses}
-    kind = type(losses[0])
-    if len(kinds) > 1 or kind not in (ContentLoss, StyleLoss, Mixture):
-        raise UserError("only losses of one kind, and with as many regions, can share a batch; minimise these one by one")
-    if kind is Mixture:
-        regions = range(len(losses[0].losses))
-        shares = tuple(_each([loss.weights[k] for loss in losses], _device(losses[0].losses[0])) for k in regions)
-        return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)  # type: ignore[misc]
-    layers = tuple(dict.fromkeys(layer for loss in losses for layer in loss.layers))
-    weights = [_each([_weight(loss, layer) for loss in losses], _device(losses[0])) for layer in layers]
-    targets = {layer: _for_each([loss.targets for loss in losses], layer) for layer in layers}
-    if not getattr(losses[0], "guides", None):
-        return kind(targets, weights)
-    return StyleLoss(targets, weights, {layer: _for_each([loss.guides for loss in losses], layer) for layer in layers})
-
-
-def _for_each(tables: Sequence[Activations], layer: str) -> Tensor:
-    """The tensors of a layer as one batch, a stand-in for a picture that has none; a single one where all share it."""
-    given = [table[layer] for table in tables if layer in table]
-    return given[0] if all(one is given[0] for one in given) else torch.cat([table.get(layer, given[0]) for table in tables])
-
-
-def _device(loss: ContentLoss | StyleLoss) -> torch.device:
-    """Where the targets of a loss lie."""
-    return next(iter(loss.targets.values())).device
-
-
-def _weight(loss: ContentLoss | StyleLoss, layer: str) -> float | Tensor:
-    """The weight of a layer in a loss, 0 where it has none."""
-    if layer not in loss.layers:
-        return 0.0
-    if loss.weights is None:
-        return 1.0 if isinstance(loss, ContentLoss) else 1 / len(loss.layers)
-    return loss.weights[loss.layers.index(layer)]
-
-
-def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:
-    """One number a picture; a plain number where all are equal."""
-    values = [float(weight) for weight in weights]
-    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
-
-
-def evaluate(net: Any, image: Tensor, terms: Terms) -> dict[str, Tensor]:
+def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms) -> dict[str, Tensor]:
     """The raw (unweighted) losses of every term, one number a picture, from one pass through the network."""
     layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
     activations = net(image, layers) if layers else {}

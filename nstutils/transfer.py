@@ -2,29 +2,27 @@
 
 import contextlib
 import dataclasses
-import inspect
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images
-from nstutils.descent import Stage, Step, coarse_to_fine
+from nstutils.descent import Stage, Watch, at, coarse_to_fine
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.losses import total
 from nstutils.results import Result
-from nstutils.runs import preflight, store, tiles
-from nstutils.runs.options import Options
-from nstutils.runs.resolve import Ahead, Picture, Problem, prepare
+from nstutils.runs import preflight, store
+from nstutils.runs.options import Options, refuse_unknown
+from nstutils.runs.resolve import Ahead, Picture, Problem, prepare, several
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
@@ -39,7 +37,7 @@ def stylise(
     resume: bool = False,
     progress: bool = False,
     stop: threading.Event | None = None,
-    watch: Callable[[Step], None] | None = None,
+    watch: Watch | None = None,
     **options: Any,
 ) -> Result:
     """The content of one picture in the style of another (or several): paths, names of known pictures, or tensors.
@@ -48,68 +46,59 @@ def stylise(
     checkpoint while it runs; `resume` goes on from that. `history` is a JSON file for the losses of every step. `watch` is
     shown every step; `stop` (or an interrupt) ends the run early with the picture so far.
     """
-    begin = time.perf_counter()
-    chosen = checked(options)
-    target = _target(out, content, style, chosen) if out is not None else None
-    log = files.writable(history, (".json",)) if history is not None else None
-    if log and target and log.resolve() == store.card_path(target).resolve():
-        raise UserError(f"{log} is where the run card goes; give another name for the history")
-    if resume and not target:
-        raise UserError("resume needs out: give the picture whose unfinished run is to go on")
-    announce = partial(_announce, chosen.method) if progress and not resume else None
+    begin, chosen = time.perf_counter(), checked(options)
+    target, log = _places(out, history, resume, [content, *several(style)], chosen)
+    announce = _announce if progress and not resume else None
     problem = prepare(content, style, chosen, announce, _card(target) if resume and target else None)
     card = run_card(problem)
-    earlier = _earlier(target, card) if resume and target else None
-    if earlier and earlier.finished:
-        if log:
-            store.write_json(earlier.history, log)
-        return earlier
-    if progress and not earlier:
+    result = _earlier(target, card) if resume and target else None
+    if progress and not result:
         _tell_masks(problem)
-    setup = time.perf_counter() - begin
-
-    def dressed(result: Result) -> Result:
-        result = dataclasses.replace(result, card=card, history=head(problem, setup) | result.history)
-        if target:
-            result.save(target)
-        return result
-
-    result = coarse_to_fine(
-        problem.net,
-        problem.start(),
-        problem.stages(),
-        progress=progress,
-        stop=stop,
-        watch=watch,
-        checkpoint=(lambda result: dressed(recoloured(problem, result))) if target else None,
-        resume=earlier.state if earlier else None,
-        method=problem.options.method,
-        lr=problem.options.lr,
-        tile=problem.tile,
-    )
-    result = dressed(measured(problem, result))
+    if not result or not result.finished:
+        told = head(problem, time.perf_counter() - begin)
+        state = result.state if result else None
+        result = _made(problem, card, told, target, progress=progress, stop=stop, watch=watch, resume=state)
     if log:
         store.write_json(result.history, log)
     return result
 
 
+def _made(problem: Problem, card: dict[str, Any], told: dict[str, Any], target: Path | None, **ways: Any) -> Result:
+    """The run itself, saved at `target` now and then and at its end."""
+
+    def kept(result: Result) -> Result:
+        image = recoloured(problem, result.image)
+        result = dataclasses.replace(result, image=image, card=card, history=told | result.history)
+        if target:
+            result.save(target)
+        return result
+
+    ways["checkpoint"] = kept if target else None
+    o = problem.options
+    result = coarse_to_fine(problem.net, problem.start(), problem.stages(), method=o.method, lr=o.lr, **ways)
+    return kept(measured(problem, result))
+
+
 def checked(options: Mapping[str, Any]) -> Options:
     """The options, or an error that names the one that does not exist."""
-    known = sorted(item.name for item in fields(Options))
-    for name in options:
-        if name not in known:
-            raise TypeError(f"stylise has no option {name!r}; choose from {', '.join(known)}")
+    refuse_unknown("stylise", options, [item.name for item in dataclasses.fields(Options)])
     return Options(**options)
 
 
-_own = [p for p in inspect.signature(stylise).parameters.values() if p.kind is not p.VAR_KEYWORD]
-_options = [
-    inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in fields(Options)
-]
-stylise.__signature__ = inspect.Signature(_own + _options, return_annotation=Result)  # type: ignore[attr-defined]
+def _places(
+    out: Any, history: Any, resume: bool, looked_at: Sequence[Picture], options: Options
+) -> tuple[Path | None, Path | None]:
+    """Where the picture and its history are to be saved."""
+    target = _target(out, looked_at, options) if out is not None else None
+    log = files.writable(history, (".json",)) if history is not None else None
+    if log and target and log.resolve() == store.card_path(target).resolve():
+        raise UserError(f"{log} is where the run card goes; give another name for the history")
+    if resume and not target:
+        raise UserError("resume needs out: give the picture whose unfinished run is to go on")
+    return target, log
 
 
-def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequence[Picture], o: Options) -> Path:
+def _target(out: str | os.PathLike[str], looked_at: Sequence[Picture], o: Options) -> Path:
     """Where to save; never over one of the files that are read."""
     target = files.writable(out, images.FORMATS)
     if len(os.fsencode(target.name)) > LONGEST:
@@ -117,8 +106,7 @@ def _target(out: str | os.PathLike[str], content: Picture, style: Picture | Sequ
             f"the name {target.name[:20]!r}... takes {len(os.fsencode(target.name))} bytes; give one of at most {LONGEST}, "
             "where a letter with an accent counts twice"
         )
-    styles = style if isinstance(style, list | tuple) else [style]
-    for file in (content, *styles, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
+    for file in (*looked_at, o.init, o.weights, *(o.content_guide or ()), *(o.style_guide or ())):
         if isinstance(file, str | os.PathLike) and target.exists():
             with contextlib.suppress(OSError):  # the name of a kind of start is no file
                 if target.samefile(pictures.find(file)):
@@ -142,18 +130,19 @@ def _card(target: Path) -> dict[str, Any]:
 
 def _work(part: Ahead) -> float:
     """Floating-point operations of the steps and of the passes that the targets take."""
-    once = [Stage(size, 1, {}) for size, _ in part.looked_at]
-    return preflight.work(part.net, part.layers, [*part.stages, *once])
+    once = [Stage(size, 1, {}) for _, size in part.passes]
+    return preflight.work(part.net.net, part.layers, [*part.stages, *once])
 
 
-def _announce(method: str, parts: Sequence[Ahead]) -> None:
+def _announce(parts: Sequence[Ahead]) -> None:
     """Say before a long run how long it and its targets will take, and how much memory."""
-    if parts[-1].tile or sum(map(_work, parts)) > LONG:
-        each = [preflight.estimate(part.net, part.layers, part.stages, method, part.tile) for part in parts]
-        before = [preflight.memory(p.exact, p.layers, size, None, tile) for p in parts for size, tile in p.looked_at]
+    tile = parts[-1].net.tile
+    if tile or sum(map(_work, parts)) > LONG:
+        each = [preflight.estimate(part.net, part.layers, part.stages, part.method) for part in parts]
+        before = [preflight.memory(view, part.layers, size, None) for part in parts for view, size in part.passes]
         memory = max(*before, *(one.memory for one in each))
-        told = preflight.Estimate(sum(one.seconds for one in each), memory, parts[-1].tile)
-        first = preflight.span(sum(preflight.passing(part.exact, part.layers, part.looked_at) for part in parts))
+        told = preflight.Estimate(sum(one.seconds for one in each), memory, tile)
+        first = preflight.span(sum(preflight.passing(part.layers, part.passes) for part in parts))
         tqdm.write(f"this run will take {told}, once its targets are computed, which takes {first}", file=sys.stderr)
 
 
@@ -177,7 +166,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
             "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
             "versions": store.versions(),
             "threads": torch.get_num_threads(),
-            "tile": problem.tile,
+            "tile": problem.net.tile,
         }
         | ({"regions": problem.regions} if problem.regions else {})
         | ({"draft": _told_draft(draft)} if draft else {})
@@ -198,19 +187,17 @@ def head(problem: Problem, setup: float) -> dict[str, Any]:
     return head | {"setup_seconds": setup}
 
 
-@torch.no_grad()
 def measured(problem: Problem, result: Result) -> Result:
-    """The result with its losses measured in float32 on the 8-bit pixels that are saved, and its colours put back."""
+    """The result with its losses measured in float32 on the 8-bit pixels that are saved."""
     stage = problem.stages()[-1]
-    terms = stage.terms(stage.steps) if callable(stage.terms) else stage.terms
-    losses = tiles.evaluate(problem.exact, result.image.mul(255).round().div(255), terms, problem.tile)
+    terms = at(stage.terms, stage.steps)
+    losses = problem.judge.losses(result.image.mul(255).round().div(255), terms)
     final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
-    return recoloured(problem, dataclasses.replace(result, history=result.history | {"final": final}))
+    return dataclasses.replace(result, history=result.history | {"final": final})
 
 
-def recoloured(problem: Problem, result: Result) -> Result:
-    """The result with the photograph's colours, where the run is one of brightness alone."""
+def recoloured(problem: Problem, image: Tensor) -> Tensor:
+    """The picture with the photograph's colours, where the run is one of brightness alone."""
     if problem.options.keep_colour != "luminance":
-        return result
-    colours = images.resize(problem.photograph, (result.image.shape[-2], result.image.shape[-1]))
-    return dataclasses.replace(result, image=images.with_luminance_of(result.image, colours))
+        return image
+    return images.with_luminance_of(image, images.resize(problem.photograph, (image.shape[-2], image.shape[-1])))

@@ -1,7 +1,7 @@
 """How a picture is changed from its gradient: Adam, SGD with momentum, L-BFGS, each a few lines.
 
-An update takes the picture, its gradient, the learning rate and a state (a dict, empty at first), and changes picture and
-state. Step by step they give the very numbers of `torch.optim`, which is not used because its first step imports torch's
+An update takes the picture, its gradient, the learning rate and a memory (a dict, empty at first), and changes picture
+and memory. Step by step they give the very numbers of `torch.optim`, which is not used because its first step imports torch's
 compiler: a second and a half, and 0.17 GB, in every process.
 """
 
@@ -13,51 +13,49 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils.runs.options import RATES
-
-State = dict[str, Any]
+Memory = dict[str, Any]
 
 REMEMBERED = 20  # steps whose curvature L-BFGS remembers
 FARTHEST = 0.3  # of its range that L-BFGS moves a pixel in one step
 
 
 @torch.no_grad()
-def adam(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
     """Kingma and Ba 2014: the mean gradient over the root of the mean square, both corrected for their start at zero."""
-    if not state:
-        state |= {"step": 0, "mean": torch.zeros_like(x), "square": torch.zeros_like(x)}
+    if not memory:
+        memory |= {"step": 0, "mean": torch.zeros_like(x), "square": torch.zeros_like(x)}
     first, second = 0.9, 0.99
-    state["step"] += 1
-    state["mean"].lerp_(gradient, 1 - first)
-    state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-    size = (state["square"].sqrt() / (1 - second ** state["step"]) ** 0.5).add_(1e-8)
-    x.addcdiv_(state["mean"], size, value=-rate / (1 - first ** state["step"]))
+    memory["step"] += 1
+    memory["mean"].lerp_(gradient, 1 - first)
+    memory["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    size = (memory["square"].sqrt() / (1 - second ** memory["step"]) ** 0.5).add_(1e-8)
+    x.addcdiv_(memory["mean"], size, value=-rate / (1 - first ** memory["step"]))
 
 
 @torch.no_grad()
-def sgd(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
     """Downhill with momentum: nine tenths of the last move are kept."""
-    if not state:
-        state["move"] = torch.clone(gradient).detach()
+    if not memory:
+        memory["move"] = torch.clone(gradient).detach()
     else:
-        state["move"].mul_(0.9).add_(gradient)
-    x.add_(state["move"], alpha=-rate)
+        memory["move"].mul_(0.9).add_(gradient)
+    x.add_(memory["move"], alpha=-rate)
 
 
 @torch.no_grad()
-def lbfgs(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
+def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
     """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps.
 
     No pixel moves by more than FARTHEST: a step that would do so is shortened. The first curvatures, guessed from steps of next
     to nothing, are far too small where a picture begins as the photograph, and whole pictures were thrown away for them.
     """
     g = gradient.reshape(-1)
-    if not state:
+    if not memory:
         direction, length = g.neg(), rate * float((1.0 / g.abs().sum()).clamp(max=1.0))
-        state["pairs"] = []
+        memory["pairs"] = []
     else:
-        _remember(state, g.sub(state["gradient"]), state["direction"].mul(state["length"]))
-        direction, length = _newton(state, g), rate
+        _remember(memory, g.sub(memory["gradient"]), memory["direction"].mul(memory["length"]))
+        direction, length = _newton(memory, g), rate
     if float(g.dot(direction)) >= 0:
         length = 0.0
     before = x.clone()
@@ -66,41 +64,37 @@ def lbfgs(x: Tensor, gradient: Tensor, rate: float, state: State) -> None:
     if FARTHEST < farthest < math.inf:
         x.copy_(before + (x - before) * (FARTHEST / farthest))
         length *= FARTHEST / farthest
-    state |= {"gradient": g.clone(), "direction": direction, "length": length}
+    memory |= {"gradient": g.clone(), "direction": direction, "length": length}
 
 
-def _remember(state: State, change: Tensor, move: Tensor) -> None:
+def _remember(memory: Memory, change: Tensor, move: Tensor) -> None:
     """Keep a move and how the gradient changed with it, where the curvature along it is positive; drop the oldest."""
     curvature = change.dot(move)
     if curvature > 1e-10:
-        state["pairs"] = [*state["pairs"], [move, change, 1.0 / curvature]][-REMEMBERED:]
-        state["scale"] = curvature / change.dot(change)
+        memory["pairs"] = [*memory["pairs"], [move, change, 1.0 / curvature]][-REMEMBERED:]
+        memory["scale"] = curvature / change.dot(change)
 
 
-def _newton(state: State, g: Tensor) -> Tensor:
+def _newton(memory: Memory, g: Tensor) -> Tensor:
     """Minus the gradient times the inverse of the curvature, as the remembered pairs tell it (the two loops)."""
     direction, shares = g.neg(), []
-    for move, change, inverse in reversed(state["pairs"]):
+    for move, change, inverse in reversed(memory["pairs"]):
         shares.append(move.dot(direction) * inverse)
         direction.add_(change, alpha=-float(shares[-1]))
-    direction.mul_(state.get("scale", 1.0))
-    for (move, change, inverse), share in zip(state["pairs"], reversed(shares), strict=True):
+    direction.mul_(memory.get("scale", 1.0))
+    for (move, change, inverse), share in zip(memory["pairs"], reversed(shares), strict=True):
         direction.add_(move, alpha=float(share - change.dot(direction) * inverse))
     return direction
 
 
-METHODS: dict[str, tuple[Callable[[Tensor, Tensor, float, State], None], float]] = {  # update, default learning rate
-    "adam": (adam, RATES["adam"]),
-    "lbfgs": (lbfgs, RATES["lbfgs"]),
-    "sgd": (sgd, RATES["sgd"]),
-}
+UPDATES: dict[str, Callable[[Tensor, Tensor, float, Memory], None]] = {"adam": adam, "lbfgs": lbfgs, "sgd": sgd}
 
 
-def enlarged(state: State, size: tuple[int, int]) -> State:
-    """A state for a larger picture: moments and moves are enlarged with it; L-BFGS starts afresh."""
-    if "pairs" in state:
+def enlarged(memory: Memory, size: tuple[int, int]) -> Memory:
+    """A memory for a larger picture: moments and moves are enlarged with it; L-BFGS starts afresh."""
+    if "pairs" in memory:
         return {}
     return {
         name: F.interpolate(value, size, mode="bilinear") if isinstance(value, Tensor) else value
-        for name, value in state.items()
+        for name, value in memory.items()
     }

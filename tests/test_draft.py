@@ -62,7 +62,7 @@ def test_the_copy_takes_all_scales_and_the_network_the_last_steps_at_full_size(p
     assert [max(stage.size) for stage in stages] == [16, 32, 32]
     assert sum(stage.steps for stage in stages) == 12
     assert stages[-1].steps == polish
-    assert [stage.net and stage.net.name for stage in stages] == ["classroom", "classroom", None]
+    assert [stage.net and stage.net.net.name for stage in stages] == ["classroom", "classroom", None]
     assert [max(targets.size) for targets in problem.scales] == [32], "targets that no step looks at"
     seen: list[Tensor] = []
     result = stylise(*pictures, **DRAFT, watch=lambda step: seen.append(step.image))
@@ -151,7 +151,7 @@ def test_the_draft_has_the_tiles_of_the_run(pictures: tuple[str, str], monkeypat
     monkeypatch.setattr("nstutils.runs.preflight.tile_for", lambda net, *_: 16 if net.name == "vgg16-hed" else None)
     problem = prepare(*pictures, Options(**DRAFT))
     assert problem.draft
-    assert (problem.tile, problem.draft.tile) == (16, 16)
+    assert (problem.net.tile, problem.draft.net.tile) == (16, 16)
 
 
 @pytest.mark.parametrize("name", ["classroom", "random-vgg19"])
@@ -183,8 +183,8 @@ def test_a_long_run_is_announced_once_with_the_steps_of_both(
 ) -> None:
     asked: list[Any] = []
 
-    def estimate(net: Any, layers: Any, stages: Any, *_: Any) -> preflight.Estimate:
-        asked.append((net.name, [stage.steps for stage in stages]))
+    def estimate(view: Any, layers: Any, stages: Any, *_: Any) -> preflight.Estimate:
+        asked.append((view.net.name, [stage.steps for stage in stages]))
         return preflight.Estimate(50.0, 10**9, None)
 
     monkeypatch.setattr(sys.modules["nstutils.transfer"], "LONG", 0.0)

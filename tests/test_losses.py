@@ -7,6 +7,9 @@ import torch
 from conftest import Counting
 from torch import Tensor
 
+from nstutils import backbone
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS
+from nstutils.library.errors import UserError
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, evaluate, gram, total
 
 IMAGE = torch.zeros(1, 3, 1, 1)  # for losses that look at activations only
@@ -296,3 +299,33 @@ def test_weights_and_pictures_that_do_not_fit_the_targets_are_refused_in_a_sente
     loss = ContentLoss(toy(small, ("relu2_1",)))
     with pytest.raises(ValueError, match=r"the target of relu2_1 is \(1, 8, 8, 8\), the picture gives \(1, 8, 8, 10\)"):
         loss(large, toy(large, ("relu2_1",)))
+
+
+def test_a_loss_of_a_picture_has_its_activations_or_gram_matrices_as_targets(toy: Counting) -> None:
+    x, layers = picture(1, 3, 10, 12), ["relu1_1", "relu2_1"]
+    content, style = ContentLoss.of(toy, x, layers, [1.0, 2.0]), StyleLoss.of(toy, x, layers, [0.3, 0.7])
+    assert content.layers == style.layers == tuple(layers)
+    assert (content.weights, style.weights) == ([1.0, 2.0], [0.3, 0.7])
+    for layer, features in toy(x, layers).items():
+        assert torch.equal(content.targets[layer], features)
+        assert torch.equal(style.targets[layer], gram(features))
+    net = backbone("classroom")
+    x = x.float().expand(1, 3, 10, 12).repeat(1, 1, 4, 4)
+    assert (ContentLoss.of(net, x).layers, StyleLoss.of(net, x).layers) == (CONTENT_LAYERS["vgg"], STYLE_LAYERS["vgg"])
+
+
+def test_usual_mistakes_are_answered_in_a_sentence(toy: Counting) -> None:
+    seen = toy(picture(1, 3, 10, 12), ["relu2_1"])
+    for make, words in (
+        (lambda: StyleLoss(seen), r"target of relu2_1 .* wanted its Gram matrix.*StyleLoss.of\(net, …\), or give gram"),
+        (lambda: ContentLoss({"relu2_1": gram(seen["relu2_1"])}), r"wanted activations, N x C x H x W; .*ContentLoss.of"),
+        (lambda: ContentLoss(seen["relu2_1"]), r"the targets of ContentLoss are a Tensor; .*ContentLoss.of\(net"),  # type: ignore[arg-type]
+        (
+            lambda: StyleLoss.of(toy, picture(1, 3, 10, 12), "relu2_1"),
+            r"layers are .relu2_1., but a list is wanted; give \['relu2_1'\]",
+        ),
+        (lambda: toy(picture(1, 3, 10, 12), "relu2_1"), r"but a list is wanted; give \['relu2_1'\]"),  # type: ignore[arg-type]
+        (lambda: ContentLoss.of(toy, picture(1, 3, 10, 12)), "toy has no layer relu2_2, relu3_3|toy has no layer relu3_3"),
+    ):
+        with pytest.raises(UserError, match=words):
+            make()

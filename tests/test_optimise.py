@@ -22,10 +22,10 @@ from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
 from nstutils.runs.store import load_state, save_state
 from nstutils.transfer import stylise
-from nstutils.updates import METHODS
+from nstutils.updates import UPDATES
 
 SIZE = (10, 12)
-methods = pytest.mark.parametrize("method", list(METHODS))
+methods = pytest.mark.parametrize("method", list(UPDATES))
 first_order = pytest.mark.parametrize("method", ["adam", "sgd"])
 
 
@@ -372,7 +372,10 @@ def test_a_start_that_is_already_the_optimum_is_refused_in_a_sentence(method: st
         ({"method": "newton"}, 1, "method 'newton' is not known; choose from adam, lbfgs, sgd"),
         ({"lr": 0.0}, 1, "lr is 0.0, but a learning rate is a positive number; leave it out to use 0.05"),
         ({"lr": float("nan"), "method": "sgd"}, 1, "lr is nan, but .* leave it out to use 0.02"),
-        ({"steps": 0}, 1, "steps is 0, but 0 are done, so this run needs at least 1; give more steps"),
+        ({"steps": 0}, 1, "steps is 0, but must be at least 1; give a positive whole number"),
+        ({"steps": "10"}, 1, "steps is '10', but must be a whole number"),
+        ({"stpes": 10}, 1, "optimise has no option 'stpes'; did you mean steps"),
+        ({"colour": 10}, 1, "optimise has no option 'colour'; choose from clamp, fade, lr, method"),
     ],
 )
 def test_what_cannot_work_is_refused_in_a_sentence(options: dict[str, Any], count: int, words: str, toy: Counting) -> None:
@@ -421,9 +424,9 @@ def test_cutting_the_picture_of_lbfgs_to_its_range_costs_next_to_nothing() -> No
 @first_order
 def test_the_learning_rate_fades_along_a_cosine(method: str, toy: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
-    monkeypatch.setitem(METHODS, method, (lambda x, gradient, rate, state: rates.append(rate), 0.1))
+    monkeypatch.setitem(UPDATES, method, lambda x, gradient, rate, memory: rates.append(rate))
     for fade in (True, False):
-        list(descend(toy, picture(*SIZE), terms_for(toy), steps=4, method=method, fade=fade))
+        list(descend(toy, picture(*SIZE), terms_for(toy), steps=4, method=method, lr=0.1, fade=fade))
     assert rates == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447] + [0.1] * 4, rel=1e-5)
 
 
@@ -556,3 +559,19 @@ def test_a_run_does_not_go_on_by_another_method(first: str, then: str, toy: Coun
     *_, last = descend(toy, picture(*SIZE), terms_for(toy), steps=3, method=first)
     with pytest.raises(ValueError, match=f"the state is one of {first}, this run has {then}; give the same method"):
         next(descend(toy, picture(*SIZE), terms_for(toy), steps=6, method=then, resume=last.state()))
+
+
+def test_the_card_tells_what_made_the_picture(toy: Counting, tmp_path: Path) -> None:
+    terms = terms_for(toy) | {"tv": (torch.tensor([0.5]), TVLoss())}
+    result = optimise(toy, picture(*SIZE), terms, steps=3, method="sgd")
+    card = result.card
+    assert (card["backbone"], card["weights_sha256"]) == ("toy", "toy")
+    assert card["versions"].keys() >= {"nstutils", "torch", "python"}
+    used = card["settings"]
+    assert (used["size"], used["steps"], used["method"], used["lr"], used["clamp"]) == (12, 3, "sgd", 0.02, True)
+    assert used["terms"]["content"] == {"weight": 0.01, "loss": "ContentLoss", "layers": ["relu2_1"]}
+    assert used["terms"]["style"] == {"weight": 5.0, "loss": "StyleLoss", "layers": ["relu1_1", "relu2_1"]}
+    assert used["terms"]["tv"] == {"weight": [0.5], "loss": "TVLoss", "layers": []}
+    assert Result.load(result.save(tmp_path / "mine.png")).card == card
+    halted = optimise(toy, picture(*SIZE), terms, steps=3, method="sgd", **stopping_at(1))
+    assert (halted.card, halted.finished) == (card, False)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from nstutils import stylise
 from nstutils.backbones import converted
-from nstutils.runs import tiles
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import prepare
+from nstutils.runs.tiles import View
 
 
 def gradient(dtype: torch.dtype) -> Tensor:
@@ -18,11 +18,10 @@ def gradient(dtype: torch.dtype) -> Tensor:
     options = Options(backbone="random-vgg19", init="noise", size=128, scales="1", steps=1, dtype="float32")
     problem = prepare("coast", "swirls", options)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    x = problem.start().to(exact).requires_grad_()
+    x = problem.start().to(exact)
     terms = problem.stages()[0].terms
     assert not callable(terms)
-    tiles.backward(converted(problem.net, dtype), x, terms, torch.ones(1).to(exact))
-    return torch.as_tensor(x.grad).double().flatten()
+    return View(converted(problem.exact, dtype)).gradient(x, terms, torch.ones(1).to(exact))[1].double().flatten()
 
 
 def test_the_gradient_in_bfloat16_and_float32_points_where_that_in_float64_points() -> None:

@@ -12,6 +12,7 @@ from nstutils.cli import main
 from nstutils.descent import Stage
 from nstutils.runs import preflight
 from nstutils.runs.options import PAPERS
+from nstutils.runs.tiles import View
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu4_2")
 
@@ -27,19 +28,19 @@ def test_the_work_of_vgg19_is_the_count_of_its_products() -> None:
 
 def test_memory_grows_with_the_pixels_and_a_tile_bounds_its_activations() -> None:
     net = backbone("classroom")
-    fixed, small, large = (preflight.memory(net, LAYERS, (n, n), "adam") for n in (16, 512, 1024))
+    fixed, small, large = (preflight.memory(View(net), LAYERS, (n, n), "adam") for n in (16, 512, 1024))
     assert large - fixed == pytest.approx(4 * (small - fixed), rel=0.01)
-    tiled = [preflight.memory(net, LAYERS, (n, n), "adam", 512) for n in (4096, 8192)]
+    tiled = [preflight.memory(View(net, 512), LAYERS, (n, n), "adam") for n in (4096, 8192)]
     pictures = preflight.PICTURES * 3 * 4 * 4096**2
     assert tiled[1] - tiled[0] == 3 * pictures
-    assert preflight.memory(net, LAYERS, (512, 512), "lbfgs") > small
+    assert preflight.memory(View(net), LAYERS, (512, 512), "lbfgs") > small
 
 
 def test_what_does_not_fit_goes_in_tiles_and_what_never_fits_is_refused_with_a_size_that_does(
     monkeypatch: pytest.MonkeyPatch, pictures: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = backbone("classroom")
-    need = [preflight.memory(net, LAYERS, (2048, 2048), "adam", tile) for tile in (None, preflight.TILE)]
+    need = [preflight.memory(View(net, tile), LAYERS, (2048, 2048), "adam") for tile in (None, preflight.TILE)]
     monkeypatch.setattr(preflight, "free_memory", lambda _: need[0])
     assert preflight.tile_for(net, LAYERS, (2048, 2048), "adam") is None
     monkeypatch.setattr(preflight, "free_memory", lambda _: need[1])
@@ -48,7 +49,7 @@ def test_what_does_not_fit_goes_in_tiles_and_what_never_fits_is_refused_with_a_s
     with pytest.raises(MemoryError, match=r"2048 pixels would take .* the largest that fits is about (\d+)") as caught:
         preflight.tile_for(net, LAYERS, (2048, 2048), "adam")
     fits = int(str(caught.value).split()[-1])
-    assert preflight.memory(net, LAYERS, (fits, fits), "adam", preflight.TILE) <= need[1] // 4
+    assert preflight.memory(View(net, preflight.TILE), LAYERS, (fits, fits), "adam") <= need[1] // 4
     assert main(["stylise", *pictures, "-o", str(tmp_path / "out.png"), "--size", "2048"]) == 1
     assert "the largest that fits" in capsys.readouterr().err
     assert not (tmp_path / "out.png").exists()
@@ -56,7 +57,7 @@ def test_what_does_not_fit_goes_in_tiles_and_what_never_fits_is_refused_with_a_s
 
 def test_an_estimate_names_finite_seconds_that_grow_with_the_steps() -> None:
     net = backbone("classroom")
-    once, thrice = (preflight.estimate(net, LAYERS[:2], [Stage((256, 256), n, {})], "adam", None) for n in (10, 1000))
+    once, thrice = (preflight.estimate(View(net), LAYERS[:2], [Stage((256, 256), n, {})], "adam") for n in (10, 1000))
     assert 0 < once.seconds < thrice.seconds < math.inf
     assert "seconds and" in str(once)
 
@@ -97,10 +98,10 @@ def test_guides_work_in_tiles_too(tmp_path: Path) -> None:
 
 def test_only_scales_larger_than_a_tile_cost_more_and_by_their_own_margins() -> None:
     net = backbone("classroom")
-    assert preflight._pixels(net, LAYERS, (300, 512), 512) == 300 * 512
-    assert preflight._pixels(net, LAYERS, (512, 1024), None) == 512 * 1024
+    assert preflight._pixels(View(net, 512), LAYERS, (300, 512)) == 300 * 512
+    assert preflight._pixels(View(net), LAYERS, (512, 1024)) == 512 * 1024
     two = 2 * (512 + 96) * 512  # two tiles, each with its margin on one side
-    assert preflight._pixels(net, LAYERS, (512, 1024), 512) == pytest.approx(preflight.TILED * two)
+    assert preflight._pixels(View(net, 512), LAYERS, (512, 1024)) == pytest.approx(preflight.TILED * two)
 
 
 def test_a_long_run_is_announced_before_its_targets_are_computed(

@@ -12,15 +12,16 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from nstutils import Result, backbone, cli, guidance, images, load, save, stylise, sweep
-from nstutils.backbones import vgg
+from nstutils.backbones import FeatureExtractor, vgg
 from nstutils.fast import network as fast
 from nstutils.fast.training import train
 from nstutils.losses import gram
 from nstutils.papers.experiments import find
 from nstutils.papers.judging import Case, Plan, targets
-from nstutils.runs import preflight, tiles
+from nstutils.runs import preflight
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare, style_long, style_sizes
+from nstutils.runs.tiles import View
 
 LAYERS: dict[str, Any] = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 QUICK: dict[str, Any] = PAPERS | {"size": 32, "steps": 4, "scales": "16,32", "dtype": "float32"} | LAYERS
@@ -202,19 +203,19 @@ def test_targets_of_a_large_style_are_made_in_tiles_where_the_memory_asks_for_it
     save(images.resize(images.noise((30, 40), 5), 400), tmp_path / "large.png")
     options = Options(**QUICK, style_size=400)
     whole = prepare(pictures[0], "large.png", options)
-    net, seen = whole.exact, []
+    net, seen, forward = whole.exact, [0], FeatureExtractor.forward
     monkeypatch.setattr(preflight, "TILE", 64)
-    need = [preflight.memory(net, LAYERS["style_layers"], (300, 400), None, tile) for tile in (None, 64)]
+    need = [preflight.memory(View(net, tile), LAYERS["style_layers"], (300, 400), None) for tile in (None, 64)]
     monkeypatch.setattr(preflight, "free_memory", lambda _: need[0] - 1)
 
-    def watched(*given: Any) -> dict[str, torch.Tensor]:
-        seen.append(given[3])
-        return grams(*given)
+    def watched(self: FeatureExtractor, image: torch.Tensor, layers: Any) -> dict[str, torch.Tensor]:
+        seen.append(max(image.shape[-2:]))
+        return forward(self, image, layers)
 
-    grams = tiles.grams
-    monkeypatch.setattr(tiles, "grams", watched)
+    monkeypatch.setattr(FeatureExtractor, "forward", watched)
     tiled = prepare(pictures[0], "large.png", options)
-    assert (seen, whole.tile, tiled.tile) == ([64, 64], None, None)
+    assert max(seen) < 200, "the style is never looked at whole"
+    assert (whole.net.tile, tiled.net.tile) == (None, None)
     for one, other in zip(whole.scales, tiled.scales, strict=True):
         assert one.kappa == pytest.approx(other.kappa, rel=1e-4)
         for layer, wanted in one.styles[0].targets.items():
@@ -226,9 +227,9 @@ def test_targets_of_a_large_style_are_made_in_tiles_where_the_memory_asks_for_it
 
 def test_a_pass_without_gradients_takes_less_memory_than_a_step() -> None:
     net, layers = backbone("random-vgg19"), ("relu1_1", "relu5_1")
-    passing, step = (preflight.memory(net, layers, (512, 512), method) for method in (None, "adam"))
+    passing, step = (preflight.memory(View(net), layers, (512, 512), method) for method in (None, "adam"))
     assert passing < 0.8 * step
-    whole, tiled = (preflight.memory(net, layers, (4096, 4096), None, tile) for tile in (None, 512))
+    whole, tiled = (preflight.memory(View(net, tile), layers, (4096, 4096), None) for tile in (None, 512))
     assert tiled < 0.2 * whole
 
 
@@ -248,7 +249,7 @@ def test_the_time_of_large_targets_is_told(
     assert not told[0]
     assert re.search(r"will take about .* GB, once its targets are computed, which takes about \d+ seconds$", told[1].strip())
     net = backbone("classroom")
-    few, many = (preflight.passing(net, ("relu2_1",), [((n, n), None)]) for n in (64, 4096))
+    few, many = (preflight.passing(("relu2_1",), [(View(net), (n, n))]) for n in (64, 4096))
     assert 0 < few < many
 
 

@@ -391,7 +391,7 @@ def test_a_batch_that_was_begun_stays_as_it_was_under_other_memory(
 ) -> None:
     tiles: list[Any] = []
     real = sweeps.coarse_to_fine
-    monkeypatch.setattr(sweeps, "coarse_to_fine", lambda *given, **own: tiles.append(own["tile"]) or real(*given, **own))
+    monkeypatch.setattr(sweeps, "coarse_to_fine", lambda net, *given, **own: tiles.append(net.tile) or real(net, *given, **own))
     with monkeypatch.context() as patch:
         patch.setattr(preflight, "tile_for", lambda *given: 48)
         patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))

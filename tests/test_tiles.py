@@ -8,6 +8,7 @@ from nstutils.backbones import FeatureExtractor, vgg
 from nstutils.guidance import propagate
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, evaluate, gram, total
 from nstutils.runs import tiles
+from nstutils.runs.tiles import View
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -42,21 +43,19 @@ def test_losses_and_gradient_of_tiles_are_those_of_the_whole(
     x: Tensor = torch.rand((1, 3, *size)).double().requires_grad_()
     scale = torch.tensor([2.0]).double()
     losses = evaluate(net, x, terms)
-    (total(losses, terms) * scale).sum().backward()
-    wanted, x.grad = x.grad, None
-    found = tiles.backward(net, x, terms, scale, tile)
-    assert wanted is not None
-    assert x.grad is not None
-    assert (x.grad - wanted).abs().max() < 1e-12 * wanted.abs().max() + 1e-15
+    (wanted,) = torch.autograd.grad((total(losses, terms) * scale).sum(), x)
+    found, gradient = View(net, tile).gradient(x, terms, scale)
+    assert x.grad is None
+    assert (gradient - wanted).abs().max() < 1e-12 * wanted.abs().max() + 1e-15
     for name, loss in losses.items():
         assert found[name].item() == pytest.approx(loss.item(), rel=1e-12)
-        assert tiles.evaluate(net, x, terms, tile)[name].item() == pytest.approx(loss.item(), rel=1e-12)
+        assert View(net, tile).losses(x, terms)[name].item() == pytest.approx(loss.item(), rel=1e-12)
 
 
 def test_activations_put_together_are_those_of_the_whole(net: FeatureExtractor) -> None:
     x = torch.rand((1, 3, 150, 203)).double()
     wanted = net(x, LAYERS)
-    found = tiles.activations(net, x, LAYERS, 48)
+    found = View(net, 48).activations(x, LAYERS)
     for layer in LAYERS:
         assert torch.allclose(found[layer], wanted[layer], rtol=0, atol=1e-13)
 
@@ -67,15 +66,15 @@ def test_too_small_a_margin_would_be_seen(net: FeatureExtractor, monkeypatch: py
     whole = tiles.geometry(net)
     shrunk = [type(row)(row.name, row.channels, row.parameters, row.stride, 20, row.steps) for row in whole]
     monkeypatch.setattr(tiles, "geometry", lambda _: shrunk)
-    assert not torch.allclose(tiles.activations(net, x, LAYERS, 48)["relu5_1"], wanted, rtol=0, atol=1e-6)
+    assert not torch.allclose(View(net, 48).activations(x, LAYERS)["relu5_1"], wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_a_part_and_its_derivative_lie_in_memory_as_the_whole(net: FeatureExtractor, layout: torch.memory_format) -> None:
     """Slices of autograd turned them from one layout to the other, which took a third of a tile's time."""
     values = torch.rand(1, 6, 20, 24).contiguous(memory_format=layout).requires_grad_()
-    first = next(tiles.windows(net, (40, 48), ("relu2_1",), 16))
-    part = first.own(2, values)
+    first = next(View(net, 16).windows((40, 48), ("relu2_1",)))
+    part = first.own("relu2_1", values)
     assert part.shape == (1, 6, 8, 8)
     assert part.is_contiguous(memory_format=layout)
     (part * torch.arange(8.0)).sum().backward()
@@ -83,7 +82,7 @@ def test_a_part_and_its_derivative_lie_in_memory_as_the_whole(net: FeatureExtrac
     wanted[..., :8, :8] = torch.arange(8.0)
     assert values.grad is not None
     assert torch.equal(values.grad, wanted)
-    (derivative,) = torch.autograd.grad(first.own(2, values).sum(), values)
+    (derivative,) = torch.autograd.grad(first.own("relu2_1", values).sum(), values)
     assert derivative.is_contiguous(memory_format=layout)
 
 
@@ -93,9 +92,8 @@ def test_the_names_of_terms_are_free(net: FeatureExtractor) -> None:
     terms: Terms = {"a": plain["content"], "a/b": plain["style"], "": plain["tv"], "a/relu4_2": plain["content"]}
     wanted = evaluate(net, x, terms)
     (slope,) = torch.autograd.grad(total(wanted, terms).sum(), x)
-    found = tiles.backward(net, x, terms, torch.ones(1).double(), 48)
+    found, gradient = View(net, 48).gradient(x, terms, torch.ones(1).double())
     assert {name: loss.item() for name, loss in found.items()} == pytest.approx(
         {name: loss.item() for name, loss in wanted.items()}, rel=1e-12
     )
-    assert x.grad is not None
-    assert (x.grad - slope).abs().max() < 1e-12 * slope.abs().max()
+    assert (gradient - slope).abs().max() < 1e-12 * slope.abs().max()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from nstutils import updates
-from nstutils.updates import METHODS, State, enlarged
+from nstutils.runs.options import RATES
+from nstutils.updates import UPDATES, Memory, enlarged
 
 KINDS: dict[str, Callable[[Tensor], torch.optim.Optimizer]] = {
     "adam": lambda x: torch.optim.Adam([x], lr=0.05, betas=(0.9, 0.99)),
@@ -25,12 +26,12 @@ def valley(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", list(UPDATES))
 def test_every_step_is_that_of_torch_bit_for_bit(method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(updates, "FARTHEST", 1.0)  # torch has no such bound
     start = torch.rand((1, 3, 8, 9), generator=torch.Generator().manual_seed(1), dtype=dtype)
     theirs, ours = start.clone().requires_grad_(), start.clone().requires_grad_()
-    optimiser, (update, rate), state = KINDS[method](theirs), METHODS[method], State()
+    optimiser, update, rate, state = KINDS[method](theirs), UPDATES[method], RATES[method], Memory()
 
     def closure() -> float:
         optimiser.zero_grad()
@@ -47,16 +48,16 @@ def test_every_step_is_that_of_torch_bit_for_bit(method: str, dtype: torch.dtype
 
 
 def test_no_pixel_moves_by_more_than_a_third_of_its_range_in_a_step_of_lbfgs() -> None:
-    x, state = torch.zeros(1, 3, 4, 4), State()
-    METHODS["lbfgs"][0](x, torch.full_like(x, -1e-3), 1e3, state)
+    x, state = torch.zeros(1, 3, 4, 4), Memory()
+    UPDATES["lbfgs"](x, torch.full_like(x, -1e-3), 1e3, state)
     assert x.abs().max() == pytest.approx(updates.FARTHEST)
     assert state["length"] * state["direction"].abs().max() == pytest.approx(updates.FARTHEST)
 
 
 def test_moments_grow_with_the_picture_and_lbfgs_starts_afresh() -> None:
-    for method, (update, rate) in METHODS.items():
-        state: State = {}
-        update(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4), rate, state)
+    for method, update in UPDATES.items():
+        state: Memory = {}
+        update(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4), RATES[method], state)
         grown = enlarged(state, (8, 6))
         assert {tuple(v.shape) for v in grown.values() if isinstance(v, Tensor)} == ({(1, 3, 8, 6)} if grown else set())
         assert bool(grown) == (method != "lbfgs")

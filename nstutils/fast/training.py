@@ -32,9 +32,10 @@ from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
-from nstutils.runs import preflight, store, tiles
+from nstutils.runs import preflight, store
 from nstutils.runs.devices import choose
 from nstutils.runs.resolve import check_style, identity
+from nstutils.runs.tiles import View
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 OFFLINE = tuple(pictures.PHOTOGRAPHS)  # the photographs inside scikit-image
@@ -135,7 +136,7 @@ def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, reci
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
     fitted = [images.resize(artwork, recipe.style_size) for artwork in artworks]
     parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
-    each = [tiles.grams(exact, a, layers, tile) for a, tile in zip(fitted, parts, strict=True)]
+    each = [View(exact, tile).grams(a, layers) for a, tile in zip(fitted, parts, strict=True)]
     grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     seen = exact(crops, (*content, *layers))
     kappas, shares = [], []

@@ -1,7 +1,9 @@
 """Every option of `stylise`, with its default and its help: the command line is made from it, so a default exists once."""
 
+import difflib
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,27 @@ LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; Adam, coarse to fine, stands for their L-BFGS
     "method": "adam", "init": "noise", "tv": 0.0, "content_layers": ("relu4_2",), "style_scale": 1.0,
 }  # fmt: skip
+
+
+def whole_number(name: str, value: Any, most: int | None, least: int = 1) -> int:
+    """`value` as a whole number; refuses others, and those outside its bounds."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise UserError(f"{name} is {value!r}, but must be a whole number; give for instance {least + 1}")
+    if value < least:
+        raise UserError(f"{name} is {value}, but must be at least {least}; give a positive whole number")
+    if most and value > most:
+        raise UserError(f"{name} is {value}, but must be at most {most}; give a smaller one")
+    return operator.index(value)
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse keywords that do not exist, and name those that are near."""
+    for name in given:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, 3)
+        instead = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(known))}"
+        raise UserError(f"{what} has no option {name!r}; {instead}")
 
 
 def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:

@@ -15,7 +15,7 @@ from nstutils import images
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.descent import Stage, descend
 from nstutils.losses import StyleLoss, Terms, gram
-from nstutils.runs import tiles
+from nstutils.runs.tiles import View
 
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
@@ -65,17 +65,15 @@ def depth(net: FeatureExtractor, layers: Sequence[str]) -> int:
     return max((net.layers.index(layer) + 1 for layer in layers), default=0)
 
 
-def memory(
-    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str | None, tile: int | None = None
-) -> int:
+def memory(view: View, layers: Sequence[str], size: tuple[int, int], method: str | None) -> int:
     """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs.
 
     Without a method: of one pass without gradients, as the targets take it.
     """
-    height, width = size
+    net, (height, width) = view.net, size
     pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
-    if tile:
-        boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
+    if not view.whole(size):
+        boxes = [window.outer for window in view.windows(size, layers)]
         height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
     kept = largest = 0
     for row in geometry(net)[: depth(net, layers)]:
@@ -129,33 +127,32 @@ def tile_for(
     `what` is the option that makes the picture as large as it is.
     """
     free = free_memory(net.weight.device)
-    if memory(net, layers, size, method) <= free:
+    if memory(View(net), layers, size, method) <= free:
         return None
-    if net.family == "vgg" and memory(net, layers, size, method, TILE) <= free:
+    view = View(net, TILE if net.family == "vgg" else None)
+    need = memory(view, layers, size, method)
+    if need <= free:
         return TILE
-    tile = TILE if net.family == "vgg" else None
     long = max(size)
-    while long > 16 and memory(net, layers, (size[0] * long // max(size), size[1] * long // max(size)), method, tile) > free:
+    while long > 16 and memory(view, layers, (size[0] * long // max(size), size[1] * long // max(size)), method) > free:
         long = long * 9 // 10
-    need = memory(net, layers, size, method, tile)
     raise MemoryError(
         f"a {what} of {max(size)} pixels would take {need / 1e9:.1f} GB and {free / 1e9:.1f} GB may be used; "
         f"choose a smaller {what}: the largest that fits is about {long}"
     )
 
 
-def estimate(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage], method: str, tile: int | None) -> Estimate:
+def estimate(view: View, layers: Sequence[str], stages: Sequence[Stage], method: str) -> Estimate:
     """What a run will take, from a short timing of the same network on two small squares (about a second)."""
-    cost = _line(lambda side: _timed(net, layers, side, method))
-    each = [cost(_pixels(net, layers, stage.size, tile)) for stage in stages]
-    seconds = sum((stage.steps + 1) * cost for stage, cost in zip(stages, each, strict=True))  # one more to find its scale
-    return Estimate(seconds, memory(net, layers, stages[-1].size, method, tile), tile)
+    cost = _line(lambda side: _timed(view.net, layers, side, method))
+    seconds = sum((stage.steps + 1) * cost(_pixels(view, layers, stage.size)) for stage in stages)  # one more to find its scale
+    return Estimate(seconds, memory(view, layers, stages[-1].size, method), view.tile)
 
 
-def passing(net: FeatureExtractor, layers: Sequence[str], looked_at: Sequence[tuple[tuple[int, int], int | None]]) -> float:
-    """Seconds of one pass without gradients over each of some pictures, given by size and tile."""
-    cost = _line(lambda side: _timed_pass(net, layers, side))
-    return sum(cost(_pixels(net, layers, size, tile, 1.0)) for size, tile in looked_at)
+def passing(layers: Sequence[str], passes: Sequence[tuple[View, tuple[int, int]]]) -> float:
+    """Seconds of one pass without gradients over each of some pictures, given by their size and how they are looked at."""
+    cost = _line(lambda side: _timed_pass(passes[0][0].net, layers, side))
+    return sum(cost(_pixels(view, layers, size, 1.0)) for view, size in passes)
 
 
 def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
@@ -167,13 +164,11 @@ def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
     return lambda pixels: constant + slope * pixels
 
 
-def _pixels(
-    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], tile: int | None, each: float = TILED
-) -> float:
+def _pixels(view: View, layers: Sequence[str], size: tuple[int, int], each: float = TILED) -> float:
     """The pixels that a step computes, margins and all; in tiles `each` counts for more: three passes instead of two."""
-    if not tile or max(size) <= tile:
+    if view.whole(size):
         return size[0] * size[1]
-    boxes = [window.outer for window in tiles.windows(net, size, layers, tile)]
+    boxes = [window.outer for window in view.windows(size, layers)]
     return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 

@@ -20,9 +20,10 @@ from nstutils.library.errors import UserError
 from nstutils.library.settings import COPIES, PRESETS, settings
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
-from nstutils.runs import preflight, tiles
+from nstutils.runs import preflight
 from nstutils.runs.devices import choose
 from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, weights_for
+from nstutils.runs.tiles import View
 
 COARSEST = 64  # scales are halved while the long side stays at least this
 POLISH = 0.15  # of the steps are the network's own after a draft: at 256 px the loss of its own run of 200 steps then took 22
@@ -72,16 +73,20 @@ class Problem:
     """A run made ready; `exact` is the network in float32, `net` the same in the number type of the steps."""
 
     options: Options
-    net: FeatureExtractor
+    net: View  # in the number type of the steps, and in the tiles that the memory asks for
     exact: FeatureExtractor
     photograph: Tensor  # as it came, for `keep_colour`
     content: Tensor
     styles: tuple[Tensor, ...]
     scales: tuple[Targets, ...]  # coarse to fine
     settings: dict[str, Any]  # all that decides how the picture looks
-    tile: int | None  # pixels on the side of a tile, None where the whole picture fits into memory
     regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
     draft: "Problem | None" = None  # the network's copy, made ready for the steps that come first
+
+    @property
+    def judge(self) -> View:
+        """The network in float32, in the same tiles."""
+        return View(self.exact, self.net.tile)
 
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
@@ -163,7 +168,7 @@ def accept(
     network: Callable[..., FeatureExtractor] = backbone,
 ) -> Accepted:
     """Fill in and check everything that the options name; `network` finds the backbone."""
-    given = (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
+    given = several(style)
     if not given:
         raise UserError("no style was given; give at least one style picture")
     device, dtype = choose(options.device, options.dtype)
@@ -189,6 +194,11 @@ def accept(
     return Accepted(content, given, options, exact, dtype, what, draft)
 
 
+def several(style: Picture | Sequence[Picture]) -> tuple[Picture, ...]:
+    """One style or several as a tuple."""
+    return (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
+
+
 def drafting(options: Options, copy: FeatureExtractor, count: int) -> Options:
     """The options of the copy's part of a run: all steps but those that the network polishes with, at all scales."""
     steps = options.steps or 1
@@ -211,12 +221,11 @@ class Scale:
 class Ahead:
     """What a run is about to compute, before its targets are there."""
 
-    net: FeatureExtractor
-    exact: FeatureExtractor
+    net: View
+    method: str
     layers: tuple[str, ...]
     stages: list[Stage]
-    tile: int | None
-    looked_at: list[tuple[Size, int | None]]  # size and tile of every pass that the targets take
+    passes: list[tuple[View, Size]]  # of the targets: how and at which size
 
 
 Announce = Callable[[Sequence[Ahead]], None]
@@ -273,7 +282,7 @@ def _problem(run: Accepted, given: Given, scales: Sequence[Scale]) -> Problem:
     targets = tuple(_targets(run.exact, run.options, given.content, given.styles, given.masks, scale) for scale in scales)
     regions = _regions(given.masks, {scale.size: scale.mode for scale in scales})
     pictures, tile = (given.photograph, given.content, given.styles), scales[-1].tile
-    return Problem(run.options, run.net, run.exact, *pictures, targets, run.settings, tile, regions)
+    return Problem(run.options, View(run.net, tile), run.exact, *pictures, targets, run.settings, regions)
 
 
 def _scales(run: Accepted, given: Given, made: Mapping[str, Any]) -> list[Scale]:
@@ -295,8 +304,9 @@ def _ahead(run: Accepted, scales: Sequence[Scale]) -> Ahead:
     steps = (o.steps or 1) - ((run.draft.options.steps or 0) if run.draft else 0)
     for number, scale in enumerate(scales):
         stages.append(Stage(scale.size, share(steps, len(scales), number), {}))
-        passes += [(scale.size, scale.tile)] * (2 + len(scale.styles)) + list(zip(scale.styles, scale.tiles, strict=True))
-    return Ahead(run.net, run.exact, (*(o.content_layers or ()), *(o.style_layers or ())), stages, scales[-1].tile, passes)
+        passes += [(View(run.exact, scale.tile), scale.size)] * (2 + len(scale.styles))
+        passes += [(View(run.exact, tile), size) for tile, size in zip(scale.tiles, scale.styles, strict=True)]
+    return Ahead(View(run.net, scales[-1].tile), o.method, (*(o.content_layers or ()), *(o.style_layers or ())), stages, passes)
 
 
 def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
@@ -449,15 +459,15 @@ def _targets(
     p = images.resize(content, size)
     net.check((*content_layers, *style_layers), p)
     fitted = [images.resize(a, shape) for a, shape in zip(styles, scale.styles, strict=True)]
-    wanted = ContentLoss(tiles.activations(net, p, content_layers, tile))
+    wanted = ContentLoss(View(net, tile).activations(p, content_layers))
     if masks[0]:
         losses = [_guided(net, style_layers, fitted[k], (masks[0][k], masks[1][k]), scale, scale.tiles[k]) for k in parts]
     else:
-        grams = [tiles.grams(net, fitted[k], style_layers, scale.tiles[k]) for k in parts]
+        grams = [View(net, scale.tiles[k]).grams(fitted[k], style_layers) for k in parts]
         share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
         losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
     artworks = [images.cover(a, size) for a in styles]
-    return Targets(size, wanted, tuple(losses), *_errors(net, wanted, losses, p, artworks, tile), o.raw_loss)
+    return Targets(size, wanted, tuple(losses), *_errors(View(net, tile), wanted, losses, p, artworks), o.raw_loss)
 
 
 def _guided(
@@ -471,7 +481,7 @@ def _guided(
     """The style loss of a region of the photograph, with a part of an artwork as its target; `masks` are those of both."""
     fitted = zip(masks, (scale.size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
     there, taken = (guidance.propagate(F.adaptive_avg_pool2d(mask, shape), net, layers, scale.mode) for mask, shape in fitted)
-    return StyleLoss(tiles.grams(net, artwork, layers, tile, taken), guides=there)
+    return StyleLoss(View(net, tile).grams(artwork, layers, taken), guides=there)
 
 
 def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -480,21 +490,16 @@ def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
 
 
 def _errors(
-    net: FeatureExtractor,
-    content: ContentLoss,
-    styles: Sequence[StyleLoss],
-    p: Tensor,
-    artworks: Sequence[Tensor],
-    tile: int | None,
+    view: View, content: ContentLoss, styles: Sequence[StyleLoss], p: Tensor, artworks: Sequence[Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """By layer: the style error of the photograph and the content error of the artworks, means over the styles."""
     style: Terms = {
         f"{k} {layer}": (1.0, StyleLoss(**_only(loss, [layer]))) for k, loss in enumerate(styles) for layer in loss.layers
     }
-    found = tiles.evaluate(net, p, style, tile)
+    found = view.losses(p, style)
     style_errors = {
         layer: sum(float(found[f"{k} {layer}"]) for k in range(len(styles))) / len(styles) for layer in styles[0].layers
     }
     lost: Terms = {layer: (1.0, ContentLoss({layer: target})) for layer, target in content.targets.items()}
-    given = [tiles.evaluate(net, a, lost, tile) for a in artworks]
+    given = [view.losses(a, lost) for a in artworks]
     return style_errors, {layer: sum(float(one[layer]) for one in given) / len(given) for layer in content.layers}

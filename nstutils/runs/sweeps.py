@@ -30,12 +30,13 @@ from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files
 from nstutils.library.errors import UserError, explained
 from nstutils.library.weights import backbone
-from nstutils.losses import joined
 from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
+from nstutils.runs.batches import joined
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Accepted, Picture, Problem, accept, narrowed, prepare, read
-from nstutils.transfer import checked, head, measured, run_card
+from nstutils.runs.tiles import View
+from nstutils.transfer import checked, head, measured, recoloured, run_card
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once
@@ -160,7 +161,7 @@ def _shared(run: Accepted, seen: Seen) -> tuple[str, str, int]:
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
     content, styles = _pictures(run, seen)
     wanted, coarse = dataclasses.replace(run, content=content, styles=styles).sizes()
-    one, none = (preflight.memory(net, layers, size, o.method) for size in (wanted[-1], (0, 0)))
+    one, none = (preflight.memory(View(net), layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
     alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
     alike |= {"regions": len(run.styles) if o.content_guide else 0}
@@ -321,14 +322,14 @@ def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) 
 
     def keep(state: dict[str, Any] | None) -> None:
         if path:
-            store.save_state({"runs": [run.key for run in job], "tile": first.tile, "state": state}, path)
+            store.save_state({"runs": [run.key for run in job], "tile": first.net.tile, "state": state}, path)
 
     if not record:
         keep(None)
     start, o = torch.cat([problem.start() for problem in problems]), first.options
     result = coarse_to_fine(
         first.net, start, _stages(problems), watch=watch, checkpoint=lambda so_far: keep(so_far.state),
-        resume=record.get("state"), method=o.method, lr=o.lr, tile=first.tile,
+        resume=record.get("state"), method=o.method, lr=o.lr,
     )  # fmt: skip
     if not result.finished:
         keep(result.state)
@@ -388,6 +389,7 @@ def _part(result: Result, number: int, problem: Problem, setup: float) -> Result
     history = head(problem, setup / count) | {"seconds": result.history["seconds"] / count, "steps": steps}
     card = run_card(problem) | ({"batch": count} if count > 1 else {})
     own = measured(problem, Result(result.image[number : number + 1], history, card))
+    own = dataclasses.replace(own, image=recoloured(problem, own.image))
     history, card = (json.loads(store.as_json(value)) for value in (own.history, own.card))
     return Result(own.image.cpu().clamp(0, 1).mul(255).round().div(255), history, card)
 

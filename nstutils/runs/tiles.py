@@ -1,4 +1,4 @@
-"""Pictures too large for memory, tile by tile, with the same result.
+"""How a network looks at pictures: whole, or those too large for memory tile by tile, with the same result.
 
 Every loss is a function of sums over positions, and sums add up over tiles. One pass without gradients collects the sums of
 the whole picture; from them the derivative of the total by each sum is known, and a second pass brings it back to the pixels
@@ -7,16 +7,14 @@ of each tile. Tiles overlap by the receptive field, so what is computed inside t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nstutils import losses
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.library.errors import UserError
-from nstutils.losses import Activations, StyleLoss, Summed, Terms
+from nstutils.losses import Activations, StyleLoss, Summed, Terms, evaluate, total
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
 Sums = dict[str, dict[str, Tensor]]  # by the term's name, and by the names that its loss gives them
@@ -28,7 +26,8 @@ class _Cut(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: slice, columns: slice) -> Tensor:
-        layout = _layout(values)
+        last = values.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
         ctx.place = values.shape, rows, columns, layout
         return values[..., rows, columns].contiguous(memory_format=layout)
 
@@ -41,12 +40,6 @@ class _Cut(torch.autograd.Function):
         return whole, None, None
 
 
-def _layout(values: Tensor) -> torch.memory_format:
-    """Channels last where the values lie so."""
-    last = values.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
-
-
 @dataclass(frozen=True)
 class Window:
     """One tile: the pixels it looks at, and those of them whose positions are its own."""
@@ -54,40 +47,26 @@ class Window:
     outer: Box
     inner: Box
     last: tuple[bool, bool]  # whether it reaches the picture's lower and right edge
+    strides: Mapping[str, int]  # of the layers
 
     def cut(self, picture: Tensor) -> Tensor:
         """The pixels it looks at."""
         top, bottom, left, right = self.outer
         return picture[..., top:bottom, left:right]
 
-    def own(self, stride: int, activations: Tensor) -> Tensor:
+    def own(self, layer: str, activations: Tensor) -> Tensor:
         """Its own positions among the activations of its pixels."""
-        return _Cut.apply(activations, *self._part(stride, self.outer[0], self.outer[2]))
+        return _Cut.apply(activations, *self._part(layer, self.outer[0], self.outer[2]))
 
-    def part(self, stride: int, whole: Tensor) -> Tensor:
+    def part(self, layer: str, whole: Tensor) -> Tensor:
         """Its own positions of a map of the whole picture, to be read or written."""
-        rows, columns = self._part(stride, 0, 0)
+        rows, columns = self._part(layer, 0, 0)
         return whole[..., rows, columns]
 
-    def _part(self, stride: int, top: int, left: int) -> tuple[slice, slice]:
-        begin, end, first, stop = self.inner
+    def _part(self, layer: str, top: int, left: int) -> tuple[slice, slice]:
+        stride, (begin, end, first, stop) = self.strides[layer], self.inner
         rows = slice((begin - top) // stride, None if self.last[0] else (end - top) // stride)
         return rows, slice((first - left) // stride, None if self.last[1] else (stop - left) // stride)
-
-
-def windows(net: FeatureExtractor, size: tuple[int, int], layers: Sequence[str], tile: int) -> Iterator[Window]:
-    """Tiles of about `tile` pixels that cover a picture of `size`, aligned to the grid of the deepest layer."""
-    if net.family != "vgg":
-        raise UserError(f"{net.name} cannot be computed in tiles, only networks of the VGG family can; take a smaller picture")
-    rows = [row for row in geometry(net) if row.name in layers]
-    stride = max(row.stride for row in rows)
-    margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
-    step = max(stride, tile // stride * stride)
-    height, width = size
-    for top, bottom in spans(height, step):
-        for left, right in spans(width, step):
-            outer = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
-            yield Window(outer, (top, bottom, left, right), (bottom == height, right == width))
 
 
 def spans(length: int, step: int) -> list[tuple[int, int]]:
@@ -96,109 +75,114 @@ def spans(length: int, step: int) -> list[tuple[int, int]]:
     return [(k * step, length if k == count - 1 else (k + 1) * step) for k in range(count)]
 
 
-def _sums(net: FeatureExtractor, piece: Tensor, terms: Terms, window: Window, strides: Mapping[str, int]) -> Sums:
-    """The sums of one tile, term by term."""
-    layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
-    own = {layer: window.own(strides[layer], values) for layer, values in net(piece, layers).items()}
-    crop = partial(_crop, window, strides)
-    return {name: dict(loss.sums(own, crop)) for name, (_, loss) in terms.items() if isinstance(loss, Summed)}
+@dataclass(frozen=True)
+class View:
+    """A network and how it looks at pictures: those larger than `tile` pixels in tiles of that size, all others whole."""
 
+    net: FeatureExtractor
+    tile: int | None = None
 
-def _crop(window: Window, strides: Mapping[str, int], layer: str, whole: Tensor) -> Tensor:
-    return window.part(strides[layer], whole)
+    def windows(self, size: tuple[int, int], layers: Sequence[str]) -> Iterator[Window]:
+        """Tiles that cover a picture of `size` (height, width), aligned to the grid of the deepest of `layers`."""
+        net, (height, width) = self.net, size
+        if net.family != "vgg":
+            raise UserError(
+                f"{net.name} cannot be computed in tiles, only networks of the VGG family can; take a smaller picture"
+            )
+        rows = [row for row in geometry(net) if row.name in layers]
+        stride = max(row.stride for row in rows)
+        margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
+        step = max(stride, (self.tile or max(size)) // stride * stride)
+        strides = {row.name: row.stride for row in rows}
+        for top, bottom in spans(height, step):
+            for left, right in spans(width, step):
+                outer = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
+                yield Window(outer, (top, bottom, left, right), (bottom == height, right == width), strides)
+
+    def whole(self, size: Sequence[int]) -> bool:
+        """Whether a picture of `size` is looked at in one piece."""
+        return not self.tile or max(size) <= self.tile
+
+    @torch.no_grad()
+    def activations(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The activations of a picture, without gradients."""
+        if self.whole(image.shape[-2:]):
+            return self.net(image, layers)
+        found: dict[str, Tensor] = {}
+        rows = {row.name: row for row in geometry(self.net)}
+        for window in self.windows((image.shape[-2], image.shape[-1]), layers):
+            for layer, values in self.net(window.cut(image), layers).items():
+                own, row = window.own(layer, values), rows[layer]
+                if layer not in found:
+                    found[layer] = own.new_empty((*own.shape[:2], row.size(image.shape[-2]), row.size(image.shape[-1])))
+                window.part(layer, found[layer]).copy_(own)
+        return found
+
+    @torch.no_grad()
+    def grams(self, image: Tensor, layers: Sequence[str], guides: Activations | None = None) -> dict[str, Tensor]:
+        """The Gram matrix of each layer of a picture, guided if guides are given."""
+        loss = StyleLoss(dict.fromkeys(layers, torch.empty(1, 0, 0)), guides=guides)
+        if self.whole(image.shape[-2:]):
+            return loss.grams(loss.sums(self.net(image, layers)))
+        terms: Terms = {"style": (1.0, loss)}
+        return loss.grams(self._collected(image, terms, self._tiles(image, terms))["style"])
+
+    @torch.no_grad()
+    def losses(self, image: Tensor, terms: Terms) -> dict[str, Tensor]:
+        """The raw losses of every term, one number a picture, without gradients."""
+        if self.whole(image.shape[-2:]):
+            return evaluate(self.net, image, terms)
+        return _values(image, terms, self._collected(image, terms, self._tiles(image, terms)))
+
+    def gradient(self, image: Tensor, terms: Terms, scale: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The raw losses of every term, and the gradient of `scale` times their weighted sum by the pixels."""
+        x = image.detach().requires_grad_()
+        if self.whole(image.shape[-2:]):
+            found = evaluate(self.net, x, terms)
+            (slope,) = torch.autograd.grad((total(found, terms) * scale).sum(), x)
+            return {name: loss.detach() for name, loss in found.items()}, slope.contiguous()
+        tiles = self._tiles(x, terms)
+        sums = self._collected(x, terms, tiles)
+        leaves = [value.requires_grad_() for part in sums.values() for value in part.values()]
+        found = _values(x, terms, sums)
+        first, *slopes = torch.autograd.grad((total(found, terms) * scale).sum(), [x, *leaves], allow_unused=True)
+        gradient = torch.zeros_like(x) if first is None else first.contiguous()
+        for window in tiles:
+            window.cut(gradient).add_(self._brought_back(window, x, terms, slopes))
+        return {name: loss.detach() for name, loss in found.items()}, gradient
+
+    def _brought_back(self, window: Window, x: Tensor, terms: Terms, slopes: Sequence[Tensor | None]) -> Tensor:
+        """What the derivatives by the sums mean for the pixels of one tile."""
+        piece = window.cut(x.detach()).clone().requires_grad_()
+        found = [value for part in self._sums(window, piece, terms).values() for value in part.values()]
+        pairs = [(v, slope) for v, slope in zip(found, slopes, strict=True) if v.requires_grad and slope is not None]
+        if not pairs:
+            return torch.zeros_like(piece)
+        values, known = zip(*pairs, strict=True)
+        return torch.autograd.grad(values, piece, known)[0]
+
+    def _tiles(self, image: Tensor, terms: Terms) -> list[Window]:
+        layers = [layer for _, loss in terms.values() for layer in loss.layers]
+        return list(self.windows((image.shape[-2], image.shape[-1]), layers)) if layers else []
+
+    def _collected(self, image: Tensor, terms: Terms, tiles: Sequence[Window]) -> Sums:
+        """The sums of a whole picture."""
+        sums: Sums = {}
+        with torch.no_grad():
+            for window in tiles:
+                for name, found in self._sums(window, window.cut(image), terms).items():
+                    so_far = sums.setdefault(name, {})
+                    for key, value in found.items():
+                        so_far[key] = so_far[key] + value if key in so_far else value
+        return sums
+
+    def _sums(self, window: Window, piece: Tensor, terms: Terms) -> Sums:
+        """The sums of one tile, term by term."""
+        layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
+        own = {layer: window.own(layer, values) for layer, values in self.net(piece, layers).items()}
+        return {name: loss.sums(own, window.part) for name, (_, loss) in terms.items() if isinstance(loss, Summed)}
 
 
 def _values(image: Tensor, terms: Terms, sums: Sums) -> dict[str, Tensor]:
     """The raw losses from the sums of the whole picture."""
     return {name: loss.value(sums[name]) if isinstance(loss, Summed) else loss(image, {}) for name, (_, loss) in terms.items()}
-
-
-@torch.no_grad()
-def _collect(net: FeatureExtractor, image: Tensor, terms: Terms, tiles: list[Window]) -> Sums:
-    strides = _strides(net)
-    sums: Sums = {}
-    for window in tiles:
-        for name, found in _sums(net, window.cut(image), terms, window, strides).items():
-            so_far = sums.setdefault(name, {})
-            for key, value in found.items():
-                so_far[key] = so_far[key] + value if key in so_far else value
-    return sums
-
-
-def _strides(net: FeatureExtractor) -> dict[str, int]:
-    return {row.name: row.stride for row in geometry(net)}
-
-
-def _tiles(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int) -> list[Window]:
-    layers = tuple(layer for _, loss in terms.values() for layer in loss.layers)
-    return list(windows(net, (image.shape[-2], image.shape[-1]), layers, tile)) if layers else []
-
-
-@torch.no_grad()
-def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms, tile: int | None = None) -> dict[str, Tensor]:
-    """The raw losses of every term without gradients; with `tile`, in the memory of one tile."""
-    if tile is None:
-        return losses.evaluate(net, image, terms)
-    return _values(image, terms, _collect(net, image, terms, _tiles(net, image, terms, tile)))
-
-
-def backward(net: FeatureExtractor, x: Tensor, terms: Terms, scale: Tensor, tile: int | None = None) -> dict[str, Tensor]:
-    """The raw losses, and the gradient of the scaled total added to `x.grad`; with `tile`, in the memory of one tile."""
-    if tile is None:
-        found = losses.evaluate(net, x, terms)
-        (losses.total(found, terms) * scale).sum().backward()
-    else:
-        tiles = _tiles(net, x, terms, tile)
-        sums = _collect(net, x, terms, tiles)
-        for leaf in (value for found in sums.values() for value in found.values()):
-            leaf.requires_grad_()
-        found = _values(x, terms, sums)
-        (losses.total(found, terms) * scale).sum().backward()
-        _bring_back(net, x, terms, tiles, sums)
-    return {name: loss.detach() for name, loss in found.items()}
-
-
-def _bring_back(net: FeatureExtractor, x: Tensor, terms: Terms, tiles: list[Window], sums: Sums) -> None:
-    """Add to `x.grad`, tile by tile, what the derivatives by the sums mean for the pixels."""
-    gradient = x.grad if x.grad is not None else torch.zeros_like(x)
-    strides = _strides(net)
-    for window in tiles:
-        piece = window.cut(x.detach()).clone().requires_grad_()
-        found = _sums(net, piece, terms, window, strides)
-        pairs = [(value, sums[name][key].grad) for name, part in found.items() for key, value in part.items()]
-        wanted = [(value, slope) for value, slope in pairs if value.requires_grad and slope is not None]
-        torch.autograd.backward([value for value, _ in wanted], [slope for _, slope in wanted])
-        if piece.grad is not None:
-            window.cut(gradient).add_(piece.grad)
-    x.grad = gradient
-
-
-def grams(
-    net: FeatureExtractor, image: Tensor, layers: Sequence[str], tile: int | None = None, guides: Activations | None = None
-) -> dict[str, Tensor]:
-    """The Gram matrix of each layer of a picture, guided if guides are given."""
-    loss = StyleLoss(dict.fromkeys(layers, torch.empty(0)), guides=guides)
-    if tile is None:
-        with torch.no_grad():
-            sums = loss.sums(net(image, layers))
-    else:
-        terms: Terms = {"style": (1.0, loss)}
-        sums = _collect(net, image, terms, _tiles(net, image, terms, tile))["style"]
-    return {layer: sums[layer] / (1 if guides else sums[f"{layer} positions"]) for layer in layers}
-
-
-@torch.no_grad()
-def activations(net: FeatureExtractor, image: Tensor, layers: Sequence[str], tile: int | None = None) -> dict[str, Tensor]:
-    """The activations of a whole picture; with `tile`, put together from tiles."""
-    if tile is None:
-        return net(image, layers)
-    strides = _strides(net)
-    whole: dict[str, Tensor] = {}
-    sizes = {row.name: (row.channels, row.size(image.shape[-2]), row.size(image.shape[-1])) for row in geometry(net)}
-    for window in windows(net, (image.shape[-2], image.shape[-1]), layers, tile):
-        for layer, values in net(window.cut(image), layers).items():
-            own = window.own(strides[layer], values)
-            if layer not in whole:
-                whole[layer] = own.new_empty((len(image), *sizes[layer]))
-            window.part(strides[layer], whole[layer]).copy_(own)
-    return whole

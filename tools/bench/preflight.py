@@ -49,10 +49,10 @@ def run(case: Case) -> Case:
     problem = prepare(content, "swirls", options)
     o, stages = problem.options, problem.stages()
     layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    told = preflight.estimate(problem.net, layers, stages, o.method, problem.tile)
+    told = preflight.estimate(problem.net, layers, stages, o.method)
     prepared = memory("VmHWM") - imports
     forget_peak()
-    result = coarse_to_fine(problem.net, problem.start(), stages, method=o.method, lr=o.lr, tile=problem.tile)
+    result = coarse_to_fine(problem.net, problem.start(), stages, method=o.method, lr=o.lr)
     found = {"seconds": result.history["seconds"], "memory": memory("VmHWM") - imports, "prepared": prepared}
     first, *_, last = (row["seconds"] for row in result.history["steps"])
     pixels = stages[-1].size[0] * stages[-1].size[1]
