@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NoReturn, TextIO
 
-from nstutils.fast.recipe import Recipe
+from nstutils.fast.options import TrainOptions
 from nstutils.library import fetch
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, PRESETS
@@ -110,7 +110,7 @@ def _fast(command: argparse.ArgumentParser) -> None:
     train.add_argument("style", nargs="+", metavar="STYLE", help="path or name of a style picture; one network learns them all")
     train.add_argument("-o", "--out", required=True, metavar="MODEL", help="network to write (.safetensors)")
     train.add_argument("--images", metavar="DIR|ZIP", help="photographs to train on (default: those inside scikit-image)")
-    for item in dataclasses.fields(Recipe):
+    for item in dataclasses.fields(TrainOptions):
         train.add_argument("--" + item.name.replace("_", "-"), default=item.default,
                            type=READERS.get(item.metadata["kind"], str),
                            choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
@@ -266,7 +266,7 @@ def run_fast_train(args: argparse.Namespace) -> int:
     """`nstutils fast train`."""
     from nstutils.fast.training import train
 
-    recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(Recipe)}
+    recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(TrainOptions)}
     done = train(args.style, args.images, out=args.out, resume=args.resume, progress=True, **recipe)
     count = done.history["steps"][-1]["step"] if done.history["steps"] else 0
     if not done.finished:

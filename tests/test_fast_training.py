@@ -19,7 +19,7 @@ from PIL import Image
 from nstutils import images
 from nstutils.fast import network as fast
 from nstutils.fast import training as fast_training
-from nstutils.fast.training import FastStep, Photographs, Recipe, train
+from nstutils.fast.training import FastStep, Photographs, TrainOptions, train
 from nstutils.runs import store
 
 TINY: dict[str, Any] = {"batch": 2, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-def steps_of(*arguments: Any, **options: Any) -> tuple[list[FastStep], fast_training.Trained]:
+def steps_of(*arguments: Any, **options: Any) -> tuple[list[FastStep], fast_training.Training]:
     seen: list[FastStep] = []
     return seen, train(*arguments, watch=seen.append, **options)
 
@@ -87,13 +87,13 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(folder: Path) -> None:
     photos = Photographs(folder)
 
     def crops(number: int, seed: int = 0) -> torch.Tensor:
-        return fast_training.batch(photos, 2, Recipe(**TINY, seed=seed), number)[0]
+        return fast_training.batch(photos, 2, TrainOptions(**TINY, seed=seed), number)[0]
 
     assert torch.equal(crops(3), crops(3))
     assert not torch.equal(crops(3), crops(4))
     assert not torch.equal(crops(3), crops(-3))
     assert not torch.equal(crops(3), crops(3, seed=1))
-    of = torch.cat([fast_training.batch(photos, 3, Recipe(**TINY), number)[1] for number in range(1, 7)])
+    of = torch.cat([fast_training.batch(photos, 3, TrainOptions(**TINY), number)[1] for number in range(1, 7)])
     assert of.bincount().tolist() == [4, 4, 4]
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from nstutils import images, stylise
 from nstutils.fast import network as fast
+from nstutils.fast.training import preview
 from nstutils.library.settings import settings
 from nstutils.losses import evaluate, total
 from nstutils.runs.options import Options
@@ -42,15 +43,6 @@ def judged(
     return {"network": mine / still, "optimisation": history["final"]["total"] / still, "passed": passed, "seconds": at}
 
 
-def sheet(net: fast.TransformNet, names: list[str], size: tuple[int, int] = (288, 384)) -> torch.Tensor:
-    """Photographs down, styles across."""
-    rows = []
-    for name in names:
-        picture = images.cover(images.load(name), size)
-        rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
-    return torch.cat(rows, -2)
-
-
 def main() -> None:
     """Judge and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -63,7 +55,7 @@ def main() -> None:
     settings("quick")
     net = fast.load(args.model)
     if args.sheet:
-        images.save(sheet(net, list(args.photographs)[:4]), args.sheet)
+        images.save(preview(net, args.photographs[:4], (288, 384)), args.sheet)
     print(f"| style ({len(args.photographs)} pictures, {args.size} px) | network | optimisation, {args.steps} steps | ratio | "
           "passed at step |")  # fmt: skip
     print("| --- | --- | --- | --- | --- |")

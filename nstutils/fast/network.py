@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from nstutils.fast.recipe import NORMS, UPS
+from nstutils.fast.options import NORMS, UPS
 from nstutils.library import files, pictures, weights
 from nstutils.library.errors import UserError
 from nstutils.runs import tiles

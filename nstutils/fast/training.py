@@ -27,7 +27,7 @@ from nstutils import images, losses
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import interruptible
 from nstutils.fast import network as fast
-from nstutils.fast.recipe import Recipe
+from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
@@ -121,31 +121,31 @@ class Aim:
     kappa: Tensor
     share: Tensor  # 1 / (β · mean L_style of photographs), so that every style counts alike
 
-    def terms(self, net: FeatureExtractor, crops: Tensor, of: Tensor, recipe: Recipe) -> Terms:
+    def terms(self, net: FeatureExtractor, crops: Tensor, of: Tensor, options: TrainOptions) -> Terms:
         """The terms of a batch: picture k is to have the content of crop k and style number of[k]."""
         with torch.no_grad():
             content = net(crops, CONTENT_LAYERS[net.family])
         style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()})
-        weight = recipe.alpha * self.kappa[of]
-        return {"content": (weight, ContentLoss(content)), "style": (recipe.beta, style), "tv": (recipe.tv, TVLoss())}
+        weight = options.alpha * self.kappa[of]
+        return {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
 
 
 @torch.no_grad()
-def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, recipe: Recipe) -> Aim:
+def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, options: TrainOptions) -> Aim:
     """Targets of all styles; κ as everywhere in the course, its two losses averaged over `crops`."""
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
-    fitted = [images.resize(artwork, recipe.style_size) for artwork in artworks]
+    fitted = [images.resize(artwork, options.style_size) for artwork in artworks]
     parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
     each = [View(exact, tile).grams(a, layers) for a, tile in zip(fitted, parts, strict=True)]
     grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     seen = exact(crops, (*content, *layers))
     kappas, shares = [], []
     for k, artwork in enumerate(artworks):
-        own = exact(images.cover(artwork, (recipe.size, recipe.size)), content)
+        own = exact(images.cover(artwork, (options.size, options.size)), content)
         lost = ContentLoss({layer: seen[layer] for layer in content})(crops, {a: own[a].expand_as(seen[a]) for a in content})
         missing = StyleLoss({layer: grams[layer][k : k + 1] for layer in layers})(crops, seen)
         kappas.append(1e3 * missing.mean() / lost.mean())
-        shares.append(1 / (recipe.beta * missing.mean()))
+        shares.append(1 / (options.beta * missing.mean()))
     return Aim(grams, torch.stack(kappas), torch.stack(shares))
 
 
@@ -159,64 +159,11 @@ class FastStep:
     net: fast.TransformNet
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A network, the settings and history of its training, and whether all steps were done."""
-
-    net: fast.TransformNet
-    card: dict[str, Any]
-    history: dict[str, Any]
-    finished: bool
-
-
-def train(
-    styles: Sequence[str | os.PathLike[str]],
-    photographs: str | os.PathLike[str] | None = None,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    progress: bool = False,
-    every: float = 60.0,
-    watch: Callable[[FastStep], None] | None = None,
-    stop: threading.Event | None = None,
-    **recipe: Any,
-) -> Trained:
-    """A network that paints in every one of `styles`, trained on `photographs` (a folder, a zip file; None: scikit-image's).
-
-    `recipe` are the fields of `Recipe`. With `out` the network is saved there, with OUT.preview.jpg (held-out pictures),
-    OUT.run.json and, while it is unfinished, OUT.state.safetensors every `every` seconds; `resume` goes on from that, exactly.
-    """
-    target = files.writable(out, (".safetensors",)) if out is not None else None
-    if resume and not target:
-        raise UserError("resume needs out: give the network whose unfinished training is to go on")
-    chosen, photos = Recipe(**recipe), Photographs(photographs)
-    run = _begin(styles, photos, chosen)
-    if resume and target:
-        _restore(run, target)
-    spent, begin, saved = run.seconds, time.perf_counter(), time.perf_counter()
-    bar = tqdm(total=chosen.steps, initial=run.done, disable=not progress, desc="training", unit="step", delay=0.3)
-    with interruptible() as halt, bar:
-        for step in _steps(run, photos):
-            run.seconds = spent + time.perf_counter() - begin
-            _note(run, step)
-            _show(bar, run, step)
-            if watch:
-                watch(step)
-            if halt.is_set() or (stop and stop.is_set()):
-                break
-            if target and time.perf_counter() - saved > every:
-                _keep(run, target)
-                saved = time.perf_counter()
-    if target:
-        _keep(run, target)
-    return Trained(run.net.eval(), run.card, {"seconds": run.seconds, "steps": run.rows}, run.done == chosen.steps)
-
-
 @dataclass
-class _Run:
-    """Where a training stands."""
+class Training:
+    """A network in training, where it stands, and all that its next step needs."""
 
-    recipe: Recipe
+    options: TrainOptions
     card: dict[str, Any]
     net: fast.TransformNet
     optimiser: torch.optim.Optimizer
@@ -227,70 +174,121 @@ class _Run:
     rows: list[dict[str, Any]] = field(default_factory=list)  # the history, a row every ROW steps
     recent: list[dict[str, float]] = field(default_factory=list)  # the steps of the next row
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps were done."""
+        return self.done == self.options.steps
 
-def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, recipe: Recipe) -> _Run:
+    @property
+    def history(self) -> dict[str, Any]:
+        """The seconds so far, and the mean losses of every ROW steps."""
+        return {"seconds": self.seconds, "steps": self.rows}
+
+
+def train(
+    styles: Sequence[str | os.PathLike[str]],
+    photographs: str | os.PathLike[str] | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    every: float = 60.0,
+    watch: Callable[[FastStep], None] = lambda _: None,
+    stop: threading.Event | None = None,
+    **options: Any,
+) -> Training:
+    """A network that paints in every one of `styles`, trained on `photographs` (a folder, a zip file; None: scikit-image's).
+
+    `options` are the fields of `TrainOptions`. With `out` the network is saved there, with OUT.preview.jpg (held-out pictures),
+    OUT.run.json and, while it is unfinished, OUT.state.safetensors every `every` seconds; `resume` goes on from that, exactly.
+    """
+    target = files.writable(out, (".safetensors",)) if out is not None else None
+    if resume and not target:
+        raise UserError("resume needs out: give the network whose unfinished training is to go on")
+    photos = Photographs(photographs)
+    run = _begin(styles, photos, TrainOptions(**options))
+    if resume and target:
+        _restore(run, target)
+    saved, begin = time.perf_counter(), time.perf_counter() - run.seconds
+    bar = tqdm(total=run.options.steps, initial=run.done, disable=not progress, desc="training", unit="step", delay=0.3)
+    with interruptible() as halt, bar:
+        for step in _steps(run, photos):
+            run.seconds = time.perf_counter() - begin
+            _note(run, step)
+            bar.set_postfix(loss=f"{step.total:.3f}", refresh=False)
+            bar.update()
+            watch(step)
+            if halt.is_set() or (stop and stop.is_set()):
+                break
+            if target and time.perf_counter() - saved > every:
+                _keep(run, target)
+                saved = time.perf_counter()
+    if target:
+        _keep(run, target)
+    run.net.eval()
+    return run
+
+
+def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, options: TrainOptions) -> Training:
     """Everything at step 0; the first values of the network are drawn from the seed."""
-    device, dtype = choose("auto", recipe.dtype)
-    exact = backbone(recipe.backbone).to(device)
+    device, dtype = choose("auto", options.dtype)
+    exact = backbone(options.backbone).to(device)
     names = [Path(style).stem.removeprefix("style_") for style in styles]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        net = fast.TransformNet(names, width=recipe.width, blocks=recipe.blocks, norm=recipe.norm, up=recipe.up)
-    net = net.to(device)
-    optimiser = torch.optim.Adam(net.parameters(), recipe.lr)
-    crops = torch.cat([batch(photos, len(names), recipe, -number)[0] for number in range(1, 1 + max(1, 16 // recipe.batch))])
+        torch.manual_seed(options.seed)
+        net = fast.TransformNet(names, width=options.width, blocks=options.blocks, norm=options.norm, up=options.up).to(device)
     artworks = [images.load(style).to(device) for style in styles]
     for artwork, name in zip(artworks, names, strict=True):
-        check_style(exact, STYLE_LAYERS[exact.family], recipe.style_size, artwork, name)
-    wanted = aim(exact, artworks, crops.to(device), recipe)
-    what: dict[str, Any] = asdict(recipe) | {"dtype": str(dtype).removeprefix("torch.")}
-    what |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
+        check_style(exact, STYLE_LAYERS[exact.family], options.style_size, artwork, name)
+    before = range(-1, -1 - max(1, 16 // options.batch), -1)  # the steps before the first, whose crops no step sees
+    wanted = aim(exact, artworks, torch.cat([batch(photos, len(names), options, k)[0] for k in before]).to(device), options)
+    settings = asdict(options) | {"dtype": str(dtype).removeprefix("torch.")}
+    settings |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
     card: dict[str, Any] = {
-        "settings": what,
+        "settings": settings,
         "backbone": exact.name,
         "weights_sha256": exact.sha256,
         "versions": store.versions(),
     }
     card |= {"kappa": dict(zip(names, wanted.kappa.tolist(), strict=True)), "threads": torch.get_num_threads()}
-    return _Run(recipe, card, net, optimiser, converted(exact, dtype), wanted)
+    optimiser = torch.optim.Adam(net.parameters(), options.lr)
+    return Training(options, card, net, optimiser, converted(exact, dtype), wanted)
 
 
-def batch(photos: Photographs, styles: int, recipe: Recipe, number: int) -> tuple[Tensor, Tensor]:
+def batch(photos: Photographs, styles: int, options: TrainOptions, number: int) -> tuple[Tensor, Tensor]:
     """The crops of step `number` (N x 3 x size x size) and the style each is to take; a function of seed and number alone."""
-    rng = np.random.default_rng([recipe.seed, abs(number), number < 0])
-    chosen = rng.integers(len(photos), size=recipe.batch)
-    crops = np.stack([photos.crop(int(index), recipe.size, rng) for index in chosen])
-    of = (np.arange(recipe.batch) + number * recipe.batch) % styles
+    rng = np.random.default_rng([options.seed, abs(number), number < 0])
+    chosen = rng.integers(len(photos), size=options.batch)
+    crops = np.stack([photos.crop(int(index), options.size, rng) for index in chosen])
+    of = (np.arange(options.batch) + number * options.batch) % styles
     return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255), torch.from_numpy(of)
 
 
-def _steps(run: _Run, photos: Photographs) -> Iterator[FastStep]:
+def _steps(run: Training, photos: Photographs) -> Iterator[FastStep]:
     """The steps that are left; the next crops are read while one is computed."""
-    count = len(run.net.styles)
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(batch, photos, count, run.recipe, run.done + 1)
-        while run.done < run.recipe.steps:
+        coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 1)
+        while not run.finished:
             crops, of = coming.result()
-            coming = ahead.submit(batch, photos, count, run.recipe, run.done + 2)
+            coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 2)
             yield _step(run, crops, of)
         coming.cancel()
 
 
-def _step(run: _Run, crops: Tensor, of: Tensor) -> FastStep:
+def _step(run: Training, crops: Tensor, of: Tensor) -> FastStep:
     """One batch through the network, its losses, one update."""
-    r, number = run.recipe, run.done + 1
-    run.optimiser.param_groups[0]["lr"] = (
-        r.lr * min(1, number / WARM_UP) * 0.5 * (1 + math.cos(math.pi * (number - 1) / r.steps))
-    )
+    options, number = run.options, run.done + 1
+    fade = 0.5 * (1 + math.cos(math.pi * (number - 1) / options.steps))
+    run.optimiser.param_groups[0]["lr"] = options.lr * min(1, number / WARM_UP) * fade
     device = run.judge.weight.device
     crops, of = crops.to(device), of.to(device)
     shares = torch.eye(len(run.net.styles), device=device)[of]
     painted = run.net.train()(crops, shares, run.judge.weight.dtype)
-    terms = run.aim.terms(run.judge, crops, of, r)
+    terms = run.aim.terms(run.judge, crops, of, options)
     found = losses.evaluate(run.judge, painted, terms)
     total = (losses.total(found, terms) * run.aim.share[of]).mean()
     if not bool(total.isfinite()):
-        raise ArithmeticError(f"the losses are no numbers any more at step {number}; give a lower lr than {r.lr:g}")
+        raise ArithmeticError(f"the losses are no numbers any more at step {number}; give a lower lr than {options.lr:g}")
     run.optimiser.zero_grad()
     total.backward()
     run.optimiser.step()
@@ -298,61 +296,59 @@ def _step(run: _Run, crops: Tensor, of: Tensor) -> FastStep:
     return FastStep(number, {name: float(loss.detach().mean()) for name, loss in found.items()}, float(total.detach()), run.net)
 
 
-def _note(run: _Run, step: FastStep) -> None:
+def _note(run: Training, step: FastStep) -> None:
     """Into the history: the mean of every ROW steps."""
     run.recent.append(step.losses | {"total": step.total})
-    if len(run.recent) == ROW or run.done == run.recipe.steps:
+    if len(run.recent) == ROW or run.finished:
         mean = {name: sum(row[name] for row in run.recent) / len(run.recent) for name in run.recent[0]}
         run.rows.append({"step": run.done} | mean | {"seconds": run.seconds})
         run.recent.clear()
 
 
-def _show(bar: tqdm, run: _Run, step: FastStep) -> None:
-    if not bar.disable:
-        rate = run.done * run.recipe.batch / max(run.seconds, 1e-9)
-        bar.set_postfix(loss=f"{step.total:.3f}", images_per_second=f"{rate:.1f}", refresh=False)
-    bar.update()
+STANDS = ("card", "done", "seconds", "rows", "recent")  # what is kept of a training, beside its network and optimiser
 
 
-def _keep(run: _Run, target: Path) -> None:
+def _keep(run: Training, target: Path) -> None:
     """Write what there is: the state to go on from first, and away with it when all is done."""
-    card = run.card | {"finished": run.done == run.recipe.steps, "history": {"seconds": run.seconds, "steps": run.rows}}
-    if run.done < run.recipe.steps:
-        state = {"card": run.card, "done": run.done, "seconds": run.seconds, "rows": run.rows, "recent": run.recent}
-        state |= {"net": run.net.state_dict(), "optimiser": run.optimiser.state_dict()}
-        store.save_state(state, store.state_path(target))
+    if not run.finished:
+        state: dict[str, Any] = {"net": run.net.state_dict(), "optimiser": run.optimiser.state_dict()}
+        store.save_state({name: getattr(run, name) for name in STANDS} | state, store.state_path(target))
+    card = run.card | {"finished": run.finished, "history": run.history}
     store.write_json(store.sealed(card), store.card_path(target))
     images.save(preview(run.net), target.with_name(target.name + ".preview.jpg"))
     fast.save(run.net, target, {key: run.card[key] for key in ("settings", "backbone", "weights_sha256", "kappa")})
-    if run.done == run.recipe.steps:
+    if run.finished:
         store.state_path(target).unlink(missing_ok=True)
 
 
-def _restore(run: _Run, target: Path) -> None:
-    """Put the run where the unfinished one at `target` stood; refuses one with other settings."""
-    path = store.state_path(target)
-    if not path.exists() and target.exists() and store.read_card(target).get("finished"):
-        card = store.read_card(target)
-        saved: dict[str, Any] = {"card": card, "done": run.recipe.steps, "net": fast.load(target).state_dict()}
-        saved |= {"rows": card["history"]["steps"], "seconds": card["history"]["seconds"]}
-    else:
-        saved = store.load_state(path)
-        if "optimiser" not in saved:
-            raise UserError(f"{path} is not the state of a training; begin afresh under another name")
+def _restore(run: Training, target: Path) -> None:
+    """Put the run where the one at `target` stood; refuses one with other settings."""
+    saved = _saved(run.options.steps, target)
     differ = store.differences(saved["card"].get("settings", {}), run.card["settings"])
     if differ:
         raise UserError(f"{target} was begun with other settings ({differ}); ask for these, or begin afresh under another name")
     run.net.load_state_dict(saved["net"])
     if "optimiser" in saved:
         run.optimiser.load_state_dict(saved["optimiser"])
-    run.done, run.seconds, run.rows, run.recent = saved["done"], saved["seconds"], saved["rows"], saved.get("recent", [])
+    run.done, run.seconds, run.rows, run.recent = (saved[name] for name in STANDS[1:])
 
 
-def preview(net: fast.TransformNet) -> Tensor:
-    """The held-out pictures and, beside each, what the network makes of it in every style."""
-    size = (192, 256)
+def _saved(steps: int, target: Path) -> dict[str, Any]:
+    """What was kept of a training: its state, or where it is finished what card and network say."""
+    path = store.state_path(target)
+    if path.exists() or not target.exists() or not (card := store.read_card(target)).get("finished"):
+        state = store.load_state(path)
+        if "optimiser" not in state:
+            raise UserError(f"{path} is not the state of a training; begin afresh under another name")
+        return state
+    history, net = card["history"], fast.load(target).state_dict()
+    return {"card": card, "net": net, "done": steps, "seconds": history["seconds"], "rows": history["steps"], "recent": []}
+
+
+def preview(net: fast.TransformNet, names: Sequence[str] = HELD_OUT, size: tuple[int, int] = (192, 256)) -> Tensor:
+    """Pictures down and, beside each, what the network makes of it in every style."""
     rows = []
-    for name in HELD_OUT:
+    for name in names:
         picture = images.cover(images.load(name), size)
         rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
     return torch.cat(rows, -2)

@@ -11,7 +11,7 @@ NORMS, UPS = ("instance", "batch"), ("resize", "transposed")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainOptions:
     """All that decides how a network comes out, beside its styles and photographs."""
 
     steps: int = option(2000, "steps")
