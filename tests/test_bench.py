@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nstutils import backbone, images
+from nstutils import images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
+from nstutils.library import weights
 
 FOLDER = Path(__file__).parent.parent / "tools" / "bench"
 ROWS = ("ours, VGG-19 ", "ours, VGG-19, float32 ", "ours, VGG-19, float32, L-BFGS ", "ours, classroom ", "pystiche 1.0.1 ")
@@ -31,45 +32,40 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
 
 
 @pytest.fixture
-def within(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The benchmark with the small network for the large one, and its children in this process."""
-    bench, ours = tool("bench"), tool("ours")
+def small(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """What makes the benchmark small: tiny networks, and its children in this process."""
+    ours = tool("ours")
 
-    def child(folder: Path, job: dict[str, Any], resume: bool) -> dict[str, Any]:
+    def run(folder: Path, job: dict[str, Any], resume: bool) -> dict[str, Any]:
         with monkeypatch.context() as there:
             there.chdir(folder)
             getattr(ours, job["kind"])(job)
             return dict(json.loads(Path(job["out"]).read_text()))
 
-    small = {"backbone": "classroom"}
-    monkeypatch.setattr(bench, "child", child)
-    monkeypatch.setattr(bench, "backbone", lambda *_, **__: backbone("classroom"))
-    monkeypatch.setattr(bench, "OURS", {name: options | small for name, options in bench.OURS.items()})
-    for options in bench.OURS.values():
-        options.pop("weights", None)
-    monkeypatch.setattr(bench, "VGG", small)
-    monkeypatch.setattr(bench, "NETWORKS", {"VGG-19": small})
-    save_file(vgg((8, 8, 12, 12, 16), VGG_CONVS["vgg16"]).state_dict(), tmp_path / "small.safetensors")
-    monkeypatch.setattr(bench, "DRAFTED", bench.DRAFTED | {"weights": str(tmp_path / "small.safetensors")})
-    return bench
+    tiny = vgg((8, 8, 12, 12, 16), VGG_CONVS["vgg16"])
+    save_file(tiny.state_dict(), tmp_path / "hed.safetensors")
+    weights.save(FeatureExtractor(tiny, name="classroom"), tmp_path / "classroom.safetensors")
+    classroom = {"backbone": "classroom", "weights": str(tmp_path / "classroom.safetensors")}
+    drafted = {"backbone": "vgg16-hed", "weights": str(tmp_path / "hed.safetensors")}
+    return {"networks": tool("jobs").Networks(classroom, classroom, drafted), "run": run}
 
 
 def test_without_a_registry_the_benchmark_tells_it_in_a_sentence_and_goes_on_alone(
-    within: ModuleType, tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: dict[str, Any], tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tool("peers"), "install", lambda _: "the package registry did not give them")
-    within.main(["--quick", "--sizes", "64", "--out", str(tmp_path)])
+    tool("bench").main(["--quick", "--sizes", "64", "--out", str(tmp_path)], **small)
     text = (tmp_path / "bench.md").read_text(encoding="utf-8")
-    assert text.count("| not run |") == 4
+    assert text.count("| not run |") == 2
     assert "The peers were not run: the package registry did not give them." in text
     for row in ROWS:
-        assert text.count(f"\n| {row}|") == 2, row
+        assert f"\n| {row}|" in text, row
     assert "| VGG-19 | 64 | ours, plain L-BFGS, float32 | 6 |" in text
     assert "| ours, VGG-19 (" in text
-    assert text.count("| fast apply |") == text.count("| pytorch/examples | float32 | 1,679,235 |") == 2
-    assert text.count("A `paper` run of 500 steps") == 2
-    assert text.count("Training, batch 2, 32 px, width 4: ") == 2
-    assert "| vgg16-hed | town, swirls | 64 | 20 |" in text
+    assert text.count("| fast apply |") == text.count("| pytorch/examples | float32 | 1,679,235 |") == 1
+    assert "A `paper` run of 500 steps" in text
+    assert "Training, batch 2, 32 px, width 4: " in text
+    assert "| vgg16-hed | town, swirls | 64 | 6 |" in text
     data = json.loads((tmp_path / "bench.json").read_text())
     assert all(seconds > 0 and loss > 0 for row in data["drafts"] for seconds, loss in row["ends"].values())
     assert all(row["step"] > 0 and row["peak"] >= row["imports"] for row in data["runs"])
@@ -82,13 +78,12 @@ def test_without_a_registry_the_benchmark_tells_it_in_a_sentence_and_goes_on_alo
     assert "benchmark" in told.err
 
 
-def test_an_interrupt_leaves_nothing_half_written(within: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def child(*_: object) -> None:
+def test_an_interrupt_leaves_nothing_half_written(small: dict[str, Any], tool: Tool, tmp_path: Path) -> None:
+    def run(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(within, "child", child)
     with pytest.raises(SystemExit, match="interrupted"):
-        within.main(["--quick", "--skip-peers", "--out", str(tmp_path)])
+        tool("bench").main(["--quick", "--skip-peers", "--out", str(tmp_path)], small["networks"], run)
     assert not list(tmp_path.glob("bench.*"))
 
 
@@ -98,7 +93,7 @@ def test_a_child_measures_itself_is_not_run_twice_and_says_why_it_failed(tool: T
     images.save(images.noise((48, 64)), tmp_path / "town-64.png")
     images.save(images.noise((48, 64), 1), tmp_path / "swirls-64.png")
     options = {"backbone": "classroom", "steps": 4, "dtype": "float32"}
-    job = bench.our_job("try", "ours, classroom", 64, options, marks=[1, 4], limit=100.0)
+    job = tool("jobs").our_job("try", "ours, classroom", 64, options, marks=[1, 4], limit=100.0)
     found = bench.child(tmp_path, job, True)
     assert len(found["seconds"]) == 4
     assert found["peak"] > found["imports"] > 0
@@ -108,8 +103,8 @@ def test_a_child_measures_itself_is_not_run_twice_and_says_why_it_failed(tool: T
     before = (tmp_path / job["out"]).stat().st_mtime_ns
     assert bench.child(tmp_path, job, True) == found
     assert (tmp_path / job["out"]).stat().st_mtime_ns == before
-    job["options"]["backbone"] = "nothing"
-    assert "UserError: backbone 'nothing' is not known" in bench.child(tmp_path, job, True)["why"]
+    job["script"] = "nothing.py"
+    assert "nothing.py" in bench.child(tmp_path, job, True)["why"]
     assert not (tmp_path / job["out"]).exists()
 
 
@@ -148,34 +143,36 @@ def test_a_failed_installation_is_told_in_one_line(tool: Tool, monkeypatch: pyte
 
 
 def test_medians_marks_curves_and_names(tool: Tool) -> None:
-    report, bench = tool("report"), tool("bench")
-    assert report.median_step([0, 9, 18, 19, 20, 22]) == 1
-    assert report.median_step([0, 3]) == 3
-    assert report.median_step([1]) is None
+    rows, bench = tool("rows"), tool("bench")
+    assert rows.median_step([0, 9, 18, 19, 20, 22]) == 1
+    assert rows.median_step([0, 3]) == 3
+    assert rows.median_step([1]) is None
     curve = [(1, 9, 8), (2, 5, 4), (3, 6, 7)]
-    assert report.reach(curve, 5) == 2
-    assert report.reach(curve, 4) is None
-    assert report.reach(curve, 4, 2) == 2
-    assert report.envelope([[(1, 9), (3, 6)], [(2, 5)]]) == [(1, 9), (2, 5)]
-    assert report.marks(500)[0] == 1
-    assert report.marks(500)[-1] == 500
-    assert len(report.marks(500)) > 15
+    assert rows.reach(curve, 5) == 2
+    assert rows.reach(curve, 4) is None
+    assert rows.reach(curve, 4, 2) == 2
+    assert rows.envelope([[(1, 9), (3, 6)], [(2, 5)]]) == [(1, 9), (2, 5)]
+    assert rows.marks(500)[0] == 1
+    assert rows.marks(500)[-1] == 500
+    assert len(rows.marks(500)) > 15
     assert bench.sizes("512,256,256") == [256, 512]
     with pytest.raises(argparse.ArgumentTypeError, match="multiples of 64"):
         bench.sizes("100")
-    assert bench.slug("ours, VGG-19") == "ours-vgg-19"
+    assert tool("jobs").slug("ours, VGG-19") == "ours-vgg-19"
     assert bench.why(-9, "") == bench.MEMORY
     assert bench.why(1, "line\nError: a | b\n") == "Error: a / b"
 
 
 def test_fast_transfer_is_told_with_its_ratios(tool: Tool) -> None:
-    report = tool("report")
+    report, whole_run = tool("report"), tool("rows").whole_run
     rows = [(64, 0.0), (64, 9.0), (64, 18.0), (64, 18.5), (64, 19.0), (128, 30.0), (128, 50.0), (128, 70.0), (128, 72.0)]
-    assert report.whole_run(rows, 3.0, 100) == 3 + 50 * 0.5 + 50 * 2
+    assert whole_run(rows, 3.0, 100) == 3 + 50 * 0.5 + 50 * 2
     one = {"dtype": "bfloat16", "weights": 1234, "seconds": [0.1, 9.0, 0.05]}
     programs = {"fast apply": one, "pytorch/examples": one | {"seconds": [0.6, 0.6, 0.6]}}
     answer = {"programs": programs, "paper": rows, "setup": 3.0, "training": [0, 9, 18, 20, 22]}
-    text = "\n".join(report.fast_told(answer | {"size": 512, "limited": False, "batch": 4, "crop": 128, "width": 16}))
+    text = "\n".join(
+        report.fast_told(answer | {"size": 512, "limited": False, "recipe": {"batch": 4, "size": 128, "width": 16}})
+    )
     assert "| fast apply | bfloat16 | 1,234 | 0.1 | 10 | 6.00× |" in text
     assert "takes 628.0 s, 6280 times one pass" in text
     assert "Training, batch 4, 128 px, width 16: 2.0 crops a second" in text

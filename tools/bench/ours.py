@@ -144,9 +144,8 @@ def passes(job: Job) -> None:
     """Fast transfer: the seconds of one pass of both networks, of the steps of a `paper` run, of the steps of a training."""
     run = stylise(job["content"], job["style"], preset="paper", backbone="classroom", size=job["size"], steps=job["steps"])
     rows = [(row["size"], row["seconds"]) for row in run.history["steps"]]
-    recipe: dict[str, Any] = {key: job[key] for key in ("batch", "width")} | {"size": job["crop"], "steps": job["trained"]}
     seconds: list[float] = []
-    fast_training.train(["swirls"], watch=lambda _: seconds.append(time.perf_counter()), **recipe)
+    fast_training.train(["swirls"], job["photographs"], watch=lambda _: seconds.append(time.perf_counter()), **job["recipe"])
     found = {"programs": timed(one_pass(images.load(job["content"])), job["repeats"]), "training": seconds}
     answer(job, found | {"paper": rows, "setup": run.history["setup_seconds"]})
 

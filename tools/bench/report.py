@@ -1,47 +1,16 @@
-"""What the benchmark tells: medians, times to equal loss, the Markdown table and the plot. Nothing is run here."""
+"""The benchmark's tables in Markdown, from what was measured. Nothing is run here."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from rows import DEFAULT, FINER, PLAIN, Row, curves_of, found, median_step, panels, reach, whole_run
 
-from nstutils.course.plots import COLOURS, DASHES
 from nstutils.library.settings import PRESETS
 
-Row = dict[str, Any]
 LIMITED = {False: "as it is", True: "ONEDNN_MAX_CPU_ISA=AVX2"}
-DEFAULT, PLAIN = "ours, default", "ours, plain L-BFGS, float32"  # the programs of the time to equal loss
-FINER = "ours, L-BFGS coarse to fine"
-WARM = 2  # steps that do not count
 EXAMPLES = "pytorch/examples"  # the program that fast transfer is compared with
-
-
-def median_step(seconds: Sequence[float]) -> float | None:
-    """The median seconds of a step from the times of the steps, without the first ones; None where there are too few."""
-    gaps = [after - before for before, after in zip(seconds, seconds[1:], strict=False)]
-    return statistics.median(gaps[min(WARM, len(gaps) - 1) :]) if gaps else None
-
-
-def reach(curve: Sequence[Sequence[float]], loss: float, column: int = 1) -> float | None:
-    """The seconds after which a curve of (seconds, loss, ...) is first at `loss` or below; None if it never is."""
-    return next((point[0] for point in curve if point[column] <= loss), None)
-
-
-def envelope(curves: Sequence[Sequence[Sequence[float]]]) -> list[tuple[float, float]]:
-    """The lowest loss that any of the curves has reached by each time."""
-    best: list[tuple[float, float]] = []
-    for point in sorted(point for curve in curves for point in curve):
-        if not best or point[1] < best[-1][1]:
-            best.append((point[0], point[1]))
-    return best
-
-
-def marks(steps: int, count: int = 24) -> list[int]:
-    """About `count` steps from 1 to `steps`, in equal ratios."""
-    return sorted({min(steps, round(steps ** (k / (count - 1)))) for k in range(count)})
 
 
 def gigabytes(count: float | None) -> str:
@@ -67,11 +36,6 @@ def lines(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
 
 
-def found(rows: Sequence[Row], **wanted: Any) -> Row | None:
-    """The first row with these values."""
-    return next((row for row in rows if all(row.get(key) == value for key, value in wanted.items())), None)
-
-
 def speed_table(data: Mapping[str, Any], limited: bool) -> str:
     """Steps per second, seconds a step, memory above the imports (in all / since the first step): a row a program."""
     head = ["program", "number type"]
@@ -88,7 +52,7 @@ def speed_table(data: Mapping[str, Any], limited: bool) -> str:
 def ratio_table(data: Mapping[str, Any]) -> str:
     """How many times as many steps per second this project takes as each peer."""
     body = []
-    for limited, words in LIMITED.items():
+    for limited in dict.fromkeys(row["limited"] for row in data["runs"]):
         for program in (name for name in data["programs"] if name.startswith("ours, VGG-19")):
             for peer in (name for name in data["programs"] if not name.startswith("ours")):
                 texts = []
@@ -96,7 +60,7 @@ def ratio_table(data: Mapping[str, Any]) -> str:
                     pair = [found(data["runs"], program=name, size=size, limited=limited) for name in (program, peer)]
                     there = all(row and row.get("step") for row in pair)
                     texts.append(f"{pair[1]['step'] / pair[0]['step']:.2f}×" if there else "–")  # type: ignore[index]
-                body.append([words, f"{program} against {peer}", *texts])
+                body.append([LIMITED[limited], f"{program} against {peer}", *texts])
     return lines(["", "", *(f"{size} px" for size in data["sizes"])], body)
 
 
@@ -118,18 +82,8 @@ def limit_table(data: Mapping[str, Any]) -> str:
 
 def equal_table(data: Mapping[str, Any]) -> str:
     """The wall time in which every program reaches the loss of plain float32 L-BFGS."""
-    head = [
-        "network",
-        "px",
-        "program",
-        "steps",
-        "seconds in all",
-        "last loss",
-        "seconds to equal loss",
-        "share",
-        "unclamped",
-        "share",
-    ]
+    head = ["network", "px", "program", "steps", "seconds in all", "last loss", "seconds to equal loss", "share"]
+    head += ["unclamped", "share"]
     body = []
     for network, size in panels(data):
         plain = found(data["equal"], network=network, size=size, program=PLAIN)
@@ -147,7 +101,7 @@ def peers_table(data: Mapping[str, Any]) -> str:
     """The last loss of every peer, and when the quickest of our runs had it."""
     body = []
     for network, size in panels(data):
-        here = {row["program"]: row["points"] for row in data["curves"] if (row["network"], row["size"]) == (network, size)}
+        here = curves_of(data, network, size)
         ours = {name: points for name, points in here.items() if name.startswith((DEFAULT, FINER))}
         for peer in (name for name in here if not name.startswith("ours")):
             seconds, loss = here[peer][-1][:2]
@@ -175,14 +129,6 @@ def draft_table(data: Mapping[str, Any]) -> str:
     return lines([*head, "share"], body)
 
 
-def whole_run(rows: Sequence[Sequence[float]], setup: float, steps: int) -> float:
-    """The seconds of a run of so many steps, from (size, seconds since the first step) of a shorter one: its preparation, and
-    the median step of each scale times the steps that this scale would have."""
-    sizes = list(dict.fromkeys(size for size, _ in rows))
-    medians = [median_step([seconds for at, seconds in rows if at == size]) or 0.0 for size in sizes]
-    return setup + sum(medians) * steps / len(sizes)
-
-
 def fast_table(answer: Row) -> str:
     """One pass of each network: number type, weights, seconds, pictures a second, and how many times pytorch/examples'."""
     programs = {name: (one, statistics.median(one["seconds"])) for name, one in answer["programs"].items()}
@@ -198,12 +144,13 @@ def fast_told(answer: Row) -> list[str]:
     """The part on fast transfer: the table, one pass against a `paper` run, and the training's throughput."""
     steps, one = PRESETS["paper"].steps, statistics.median(answer["programs"]["fast apply"]["seconds"])
     run, step = whole_run(answer["paper"], answer["setup"], steps), median_step(answer["training"])
-    speed = f"{answer['batch'] / step:.1f} crops a second" if step else "not measured"
+    speed = f"{answer['recipe']['batch'] / step:.1f} crops a second" if step else "not measured"
+    recipe = answer["recipe"]
     return [
         f"## Fast transfer, {answer['size']} px, {LIMITED[answer['limited']]}", "", fast_table(answer), "",
         f"A `paper` run of {steps} steps on the classroom backbone takes {run:.1f} s, {run / one:.0f} times one pass (a few "
-        f"steps of each scale were timed, and their medians multiplied). Training, batch {answer['batch']}, {answer['crop']} "
-        f"px, width {answer['width']}: {speed}.", "",
+        f"steps of each scale were timed, and their medians multiplied). Training, batch {recipe['batch']}, {recipe['size']} "
+        f"px, width {recipe['width']}: {speed}.", "",
     ]  # fmt: skip
 
 
@@ -213,8 +160,8 @@ def told(data: Mapping[str, Any]) -> str:
     ground = f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}, {data['date']}"
     text = ["# Benchmark", "", f"{ground}; load before the run {machine['load']:.2f}. {data['pictures']}", ""]
     text += data["notes"]
-    for limited, words in LIMITED.items():
-        text += ["", f"## Speed and memory, {words}", "", speed_table(data, limited)]
+    for limited in dict.fromkeys(row["limited"] for row in data["runs"]):
+        text += ["", f"## Speed and memory, {LIMITED[limited]}", "", speed_table(data, limited)]
     text += [
         "",
         "Medians. CPU s: processor time of a step, all threads together (on a busy machine it says more than the seconds). "
@@ -233,51 +180,3 @@ def told(data: Mapping[str, Any]) -> str:
              "program's picture as it is saved (in [0, 1]) and, further right, unclamped. The clock starts after the imports: "
              "weights and targets count. \"Ours, n steps\" is a run of the default with n steps in all."]  # fmt: skip
     return "\n".join(text) + "\n"
-
-
-def panels(data: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The networks and sizes of the time to equal loss."""
-    return list(dict.fromkeys((row["network"], row["size"]) for row in data["equal"]))
-
-
-def drawn(curves: Sequence[Row], network: str, size: int) -> dict[str, Sequence[Sequence[float]]]:
-    """The curves of a size for the plot; those of the default with different numbers of steps become one."""
-    here = {row["program"]: row["points"] for row in curves if (row["network"], row["size"]) == (network, size)}
-    lines_ = {}
-    for name in (DEFAULT, FINER):
-        ours = [points for program, points in here.items() if program.startswith(name)]
-        lines_ |= {f"{name}: best of its step counts": envelope(ours)} if ours else {}
-    return lines_ | {program: points for program, points in here.items() if not program.startswith((DEFAULT, FINER))}
-
-
-def plot(data: Mapping[str, Any]) -> Figure:
-    """Steps per second over the size, then the loss over the wall time, a panel a network and size."""
-    wanted = panels(data)
-    columns = min(3, 1 + len(wanted))
-    rows = -(-(1 + len(wanted)) // columns)
-    figure = Figure(figsize=(4.5 * columns, 3.6 * rows), layout="constrained")
-    first, *others = figure.subplots(rows, columns, squeeze=False).flat
-    for number, program in enumerate(data["programs"]):
-        rows = [row for row in data["runs"] if row["program"] == program and row.get("step") and not row["limited"]]
-        xs, ys = [row["size"] for row in rows], [1 / row["step"] for row in rows]
-        style = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6], "marker": "o", "markersize": 3}
-        first.plot(xs, ys, label=program, **style)
-    first.set(xlabel="long side in pixels", ylabel="steps per second", xscale="log", yscale="log", title="speed")
-    first.set_xticks(data["sizes"], [str(size) for size in data["sizes"]])
-    first.xaxis.set_minor_formatter(NullFormatter())
-    first.set_ylim(bottom=first.get_ylim()[0] / 6)  # room for the legend
-    first.legend(fontsize=7, loc="lower left")
-    for axes in others[len(wanted) :]:
-        axes.set_axis_off()
-    for axes, (network, size) in zip(others, wanted, strict=False):
-        curves = drawn(data["curves"], network, size)
-        peers = [program for program in curves if not program.startswith("ours")]
-        for number, (program, points) in enumerate(curves.items()):
-            number = data["programs"].index(program) if program in peers else number  # the colour it has on the left
-            style = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6]}
-            axes.plot([point[0] for point in points], [point[1] for point in points], label=program, **style)
-        axes.set(xlabel="seconds", ylabel="loss (float32)", xscale="log", yscale="log", title=f"{network}, {size} px")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        if axes.lines:
-            axes.legend(fontsize=7, loc="upper right")
-    return figure
