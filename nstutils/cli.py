@@ -8,8 +8,10 @@ import argparse
 import contextlib
 import dataclasses
 import importlib
+import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -17,14 +19,22 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, NoReturn, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from nstutils.fast.options import TrainOptions
 from nstutils.library import fetch
-from nstutils.library.errors import UserError
+from nstutils.library.errors import UserError, explained, scarce
 from nstutils.library.settings import BACKBONES, PRESETS
 from nstutils.papers import figures
 from nstutils.runs.options import Options
+
+
+class Said(NamedTuple):
+    """What a command says of one thing: a line for people, facts for programs, and whether it failed."""
+
+    line: str
+    facts: Any = None
+    failed: bool = False
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `stylise` is made from the fields of `Options`."""
+    """The parser of all commands; `stylise` and `fast train` are made from the fields of their options."""
     top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
     top.add_argument("--version", action="version", version=f"nstutils {version('nstutils')}", help="show the version and exit")
     commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
@@ -46,16 +56,21 @@ def parser() -> argparse.ArgumentParser:
                               description="Fast style transfer: train a network once, then one pass a picture."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
+    _speaks(get, "a list of {name, path}", many=True)
     get.set_defaults(run=run_fetch, needs=lambda args: "nstutils.library.weights" if {*args.name} & {*fetch.WEIGHTS} else "")
     doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
-    doctor.add_argument(
-        "--layers",
-        metavar="BACKBONE",
-        choices=BACKBONES,
-        help=f"a network's layers instead: {', '.join(BACKBONES)} (default: none)",
-    )
+    doctor.add_argument("--layers", metavar="BACKBONE", choices=BACKBONES,
+                        help=f"a network's layers instead: {', '.join(BACKBONES)} (default: none)")  # fmt: skip
+    _speaks(doctor, "the report as an object, or a list of the layers")
     doctor.set_defaults(run=run_doctor, needs=lambda _: "nstutils.doctor")
     return top
+
+
+def _speaks(command: argparse.ArgumentParser, facts: str, many: bool = False) -> None:
+    """The options of how a command says what it did; `facts` tells what JSON it gives: one value, or `many` in a list."""
+    command.add_argument("--quiet", action="store_true", help="no progress, no word but errors (default: no)")
+    command.add_argument("--json", action="store_true", help=f"print JSON for programs instead of lines: {facts} (default: no)")
+    command.set_defaults(many=many)
 
 
 def _presets() -> str:
@@ -67,30 +82,16 @@ def _stylise(command: argparse.ArgumentParser) -> None:
     command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept")
     command.add_argument("style", metavar="STYLE", nargs="+", help="path or name of a style picture; several are blended")
     command.add_argument("-o", "--out", required=True, metavar="OUT", help="picture to write (.png, .jpg, .tif, .webp)")
-    for item in dataclasses.fields(Options):
-        facts = item.metadata
-        keywords: dict[str, Any] = {"default": item.default, "help": _help(item.name, facts["help"], item.default)}
-        if facts["kind"] == "bool":
-            keywords["action"] = "store_true"
-        else:
-            reader = READERS.get(facts["kind"], str)
-            keywords |= {"type": reader, "choices": facts.get("choices"), "metavar": facts.get("metavar")}
-        if facts["kind"] == "repeated":
-            keywords["action"] = "append"
-        command.add_argument("--" + item.name.replace("_", "-"), **keywords)
+    _options(command, Options)
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
+    _speaks(command, "{out, finished, steps, seconds, backbone, weights_sha256, final: the losses of OUT}")
     command.set_defaults(run=run_stylise, needs=lambda _: "nstutils.transfer")
 
 
 def _figure(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "id",
-        nargs="+",
-        metavar="ID",
-        choices=("all", "list", *figures()),
-        help="figures to make; all makes every one, list prints their names",
-    )
+    command.add_argument("id", nargs="+", metavar="ID", choices=("all", "list", *figures()),
+                         help="figures to make; all makes every one, list prints their names")  # fmt: skip
     command.add_argument("--preset", choices=tuple(PRESETS), help="how large and how long: smoke (seconds, nothing is judged), "
                          "quick or paper (the documents' own sizes and iterations) (default: quick)")  # fmt: skip
     command.add_argument("--backbone", choices=BACKBONES, help="the network that looks (default: classroom)")
@@ -100,6 +101,7 @@ def _figure(command: argparse.ArgumentParser) -> None:
     elsewhere.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes that share the runs (default: 1)")
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
+    _speaks(command, "a list of {id, path, holds, seconds, backbone} or {id, error}; of list, the names", many=True)
     command.set_defaults(run=run_figure, needs=lambda args: "" if "list" in args.id else "nstutils.papers.experiments")
 
 
@@ -110,12 +112,9 @@ def _fast(command: argparse.ArgumentParser) -> None:
     train.add_argument("style", nargs="+", metavar="STYLE", help="path or name of a style picture; one network learns them all")
     train.add_argument("-o", "--out", required=True, metavar="MODEL", help="network to write (.safetensors)")
     train.add_argument("--images", metavar="DIR|ZIP", help="photographs to train on (default: those inside scikit-image)")
-    for item in dataclasses.fields(TrainOptions):
-        train.add_argument("--" + item.name.replace("_", "-"), default=item.default,
-                           type=READERS.get(item.metadata["kind"], str),
-                           choices=item.metadata.get("choices"), metavar=None if "choices" in item.metadata else "N",
-                           help=f"{item.metadata['help']} (default: {item.default})")  # fmt: skip
+    _options(train, TrainOptions)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
+    _speaks(train, "{out, finished, steps, seconds, backbone, weights_sha256, loss}")
     train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast.training")
     use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
@@ -123,15 +122,26 @@ def _fast(command: argparse.ArgumentParser) -> None:
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
     use.add_argument("--style", metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)")
     use.add_argument("--size", type=whole, metavar="N", help="long side in pixels (default: as IN is)")
+    _speaks(use, "{out, seconds, wrong: what could not be painted, by file}")
     use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast.files")
 
 
-def _help(name: str, text: str, default: Any) -> str:
-    if "default:" in text:
-        return text
-    given = {"preset": "quick", "backbone": "classroom", "layer_weights": "1 / number of layers", "style_weights": "equal"}
-    shown = given.get(name, "none" if default is None else "no" if default is False else default)
-    return f"{text} (default: {shown})"
+def _options(command: argparse.ArgumentParser, kind: Any) -> None:
+    """An option for each field of a class of options, as its metadata say."""
+    for item in dataclasses.fields(kind):
+        facts = item.metadata
+        shown = "none" if item.default is None else "no" if item.default is False else item.default
+        keywords: dict[str, Any] = {"default": item.default, "help": facts["help"]}
+        if "default:" not in facts["help"]:
+            keywords["help"] += f" (default: {shown})"
+        if facts["kind"] == "bool":
+            keywords["action"] = "store_true"
+        else:
+            metavar = facts.get("metavar") or {"int": "N", "float": "X"}.get(facts["kind"])
+            keywords |= {"type": READERS.get(facts["kind"], str), "choices": facts.get("choices"), "metavar": metavar}
+        if facts["kind"] == "repeated":
+            keywords["action"] = "append"
+        command.add_argument("--" + item.name.replace("_", "-"), **keywords)
 
 
 def whole(text: str) -> int:
@@ -150,12 +160,12 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
-def layers(text: str) -> list[str]:
+def names(text: str) -> list[str]:
     """Names with commas between them."""
-    names = [part.strip() for part in text.split(",")]
-    if not all(names):
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r} leaves a name empty")
-    return names
+    return found
 
 
 def numbers(text: str) -> list[float]:
@@ -173,57 +183,54 @@ def schedule(text: str) -> Any:
 
 
 READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option into its value, by the option's kind
-    "int": whole, "float": number, "names": layers, "numbers": numbers, "schedule": schedule,
+    "int": whole, "float": number, "names": names, "numbers": numbers, "schedule": schedule,
 }  # fmt: skip
 
 
-def run_stylise(args: argparse.Namespace) -> int:
+def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils stylise`."""
     from nstutils.transfer import stylise
 
-    known = {item.name for item in dataclasses.fields(Options)}
-    begin, worked = time.perf_counter(), threading.Event()
+    worked = threading.Event()
     own = {"out": args.out, "history": args.history, "resume": args.resume, "watch": lambda _: worked.set()}
-    options = {name: value for name, value in vars(args).items() if name in known}
-    result = stylise(args.content, args.style, progress=True, **own, **options)
-    done, wanted = len(result.history["steps"]), result.card["settings"]["steps"]
+    options = {item.name: getattr(args, item.name) for item in dataclasses.fields(Options)}
+    result = stylise(args.content, args.style, progress=not args.quiet, **own, **options)
+    card, history = result.card, result.history
+    steps, line = len(history["steps"]), f"{args.out}: {result}"
+    facts = {"out": args.out, "finished": result.finished, "steps": steps, "seconds": history["seconds"]}
+    facts |= {name: card[name] for name in ("backbone", "weights_sha256")} | {"final": history.get("final")}
     if not worked.is_set():
-        print(f"{args.out} is finished already ({done} steps): nothing was left to do")
-        return 0
-    if result.finished:
-        final = result.history["final"]
-        print(f"{args.out}: {done} steps, {time.perf_counter() - begin:.1f} s, {result.card['backbone']} "
-              f"{result.card['weights_sha256'][:8]}, content {final['content']:.4g}, style {final['style']:.4g}")  # fmt: skip
-        return 0
-    print(f"stopped after step {done} of {wanted}: {args.out} is the picture so far; "
-          "go on with the same command and --resume", file=sys.stderr)  # fmt: skip
-    return 1
+        line = f"{args.out} is finished already ({steps} steps): nothing was left to do"
+    elif not result.finished:
+        line = (f"stopped after step {steps} of {card['settings']['steps']}: {args.out} is the picture so far; "
+                "go on with the same command and --resume")  # fmt: skip
+    yield Said(line, facts, not result.finished)
 
 
-def run_figure(args: argparse.Namespace) -> int:
+def run_figure(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils figure`."""
     if "list" in args.id:
-        print("\n".join(figures()))
-        return 0
+        args.quiet = False  # the names are what was asked for
+        yield from (Said(id, id) for id in figures())
+        return
     from nstutils.papers.experiments import figure
 
     wanted = figures() if "all" in args.id else tuple(dict.fromkeys(args.id))
     if not args.folder:
         raise UserError("--out is '', which is empty; give a folder, for instance build/figures")
-    failed = 0
     with executor(args.jobs, args.dask) as pool:
         for id in wanted:
             try:
-                record = figure(id, args.preset, args.backbone, args.folder, pool)
-            except (ValueError, OSError, ArithmeticError) as error:
-                if len(wanted) == 1:
+                record = figure(id, args.preset, args.backbone, args.folder, pool, not args.quiet)
+            except Exception as error:
+                if len(wanted) == 1 or not explained(error):
                     raise
-                print(f"nstutils figure {id}: {' '.join(str(error).split())}", file=sys.stderr)
-                failed += 1
+                yield Said(f"nstutils figure {id}: {told(error)[0]}", {"id": id, "error": told(error)[0]}, True)
                 continue
-            told = {True: "the claim holds", False: "the claim does not hold", None: "not judged"}[record.holds]
-            print(f"{record.path}: {told}, {record.seconds:.1f} s, {record.backbone}", flush=True)
-    return 1 if failed else 0
+            verdict = {True: "the claim holds", False: "the claim does not hold", None: "not judged"}[record.holds]
+            facts = {"id": id, "path": str(record.path), "holds": record.holds}
+            yield Said(f"{record.path}: {verdict}, {record.seconds:.1f} s, {record.backbone}",
+                       facts | {"seconds": record.seconds, "backbone": record.backbone})  # fmt: skip
 
 
 @contextmanager
@@ -242,6 +249,9 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
         share = max(1, torch.get_num_threads() // jobs)
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (share,)) as processes:
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            processes.submit(int)  # they begin now, and inherit that an interrupt ends their runs alone
+            signal.signal(signal.SIGINT, before)
             yield processes
 
 
@@ -262,36 +272,36 @@ def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
         yield client.get_executor()
 
 
-def run_fast_train(args: argparse.Namespace) -> int:
+def run_fast_train(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils fast train`."""
     from nstutils.fast.training import train
 
     recipe = {item.name: getattr(args, item.name) for item in dataclasses.fields(TrainOptions)}
-    done = train(args.style, args.images, out=args.out, resume=args.resume, progress=True, **recipe)
-    count = done.history["steps"][-1]["step"] if done.history["steps"] else 0
-    if not done.finished:
-        print(f"stopped on the way to step {args.steps}: {args.out} is the network so far; go on with the same command and "
-              "--resume", file=sys.stderr)  # fmt: skip
-        return 1
-    last = done.history["steps"][-1]
-    print(f"{args.out}: {count} steps, {done.history['seconds']:.0f} s, {done.card['backbone']} "
-          f"{done.card['weights_sha256'][:8]}, loss {last['total']:.3f} of that of pictures left as they are; "
-          f"{args.out}.preview.jpg shows it")  # fmt: skip
-    return 0
+    done = train(args.style, args.images, out=args.out, resume=args.resume, progress=not args.quiet, **recipe)
+    card, seconds = done.card, done.history["seconds"]
+    last = done.history["steps"][-1] if done.history["steps"] else {"step": 0, "total": None}
+    facts = {"out": args.out, "finished": done.finished, "steps": last["step"], "seconds": seconds, "loss": last["total"]}
+    facts |= {name: card[name] for name in ("backbone", "weights_sha256")}
+    if done.finished:
+        line = (f"{args.out}: {last['step']} steps, {seconds:.0f} s, {card['backbone']} {card['weights_sha256'][:8]}, loss "
+                f"{last['total']:.3f} of that of pictures left as they are; {args.out}.preview.jpg shows it")  # fmt: skip
+    else:
+        line = (f"stopped on the way to step {args.steps}: {args.out} is the network so far; go on with the same command and "
+                "--resume")  # fmt: skip
+    yield Said(line, facts, not done.finished)
 
 
-def run_fast_apply(args: argparse.Namespace) -> int:
+def run_fast_apply(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils fast apply`."""
     from nstutils.fast import network as fast
     from nstutils.fast.files import apply_file
 
-    begin = time.perf_counter()
-    net = fast.load(args.model)
-    wrong = apply_file(net, args.source, args.out, fast_style(args.style), size=args.size, progress=True)
+    begin, style = time.perf_counter(), fast_style(args.style)
+    wrong = apply_file(fast.load(args.model), args.source, args.out, style, size=args.size, progress=not args.quiet)
     for name, reason in wrong.items():
-        print(f"{name}: {reason}", file=sys.stderr)
-    print(f"{args.out}: {time.perf_counter() - begin:.1f} s")
-    return 1 if wrong else 0
+        yield Said(f"{name}: {reason}", failed=True)
+    seconds = time.perf_counter() - begin
+    yield Said(f"{args.out}: {seconds:.1f} s", {"out": args.out, "seconds": seconds, "wrong": wrong})
 
 
 def fast_style(text: str | None) -> int | str | list[float] | None:
@@ -304,7 +314,7 @@ def fast_style(text: str | None) -> int | str | list[float] | None:
         raise UserError(f"--style is {text!r}, wanted a number, a name, or weights with commas as 0.5,0.5") from None
 
 
-def run_fetch(args: argparse.Namespace) -> int:
+def run_fetch(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils fetch`."""
     wanted = [name for what in args.name for name in fetch.names(what)]
     for name in dict.fromkeys(wanted):
@@ -312,19 +322,24 @@ def run_fetch(args: argparse.Namespace) -> int:
             from nstutils.library import weights
 
             if not weights.fetched(name):
-                weights.keep(name)
-            print(f"{name}: {weights.fetched(name) or 'it is whole, but this computer let nothing be kept'}")
+                weights.keep(name, progress=not args.quiet)
+            path = weights.fetched(name)
         else:
-            print(f"{name}: {fetch.fetch(name, progress=True)}")
-    return 0
+            path = fetch.fetch(name, progress=not args.quiet)
+        facts = {"name": name, "path": str(path) if path else None}
+        yield Said(f"{name}: {path or 'it is whole, but this computer let nothing be kept'}", facts)
 
 
-def run_doctor(args: argparse.Namespace) -> int:
+def run_doctor(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils doctor`."""
     from nstutils import doctor
 
-    print(doctor.layers(args.layers) if args.layers else doctor.report())
-    return 0
+    args.quiet = False  # the report is what was asked for
+    if args.layers:
+        yield Said(doctor.layers(args.layers), doctor.table(args.layers))
+    else:
+        facts = doctor.facts()
+        yield Said("\n".join(f"{name + ':':11}{text}" for name, text in facts.items()), facts)
 
 
 class Lines:
@@ -366,9 +381,6 @@ def streams() -> Iterator[None]:
         yield
 
 
-NO_ROOM = ("memory", "could not create a primitive", "can't start new thread")  # torch has no error of its own for memory
-
-
 def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = lambda: None) -> int:
     """Run one command; an error that can be understood is told in one sentence. `loaded` is called when it can begin."""
     with streams():
@@ -380,10 +392,12 @@ def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = 
             if args.needs(args):
                 importlib.import_module(args.needs(args))
             loaded()
-            status: int = args.run(args)
+            status = spoken(args)
             sys.stdout.flush()  # so that a reader who went away, or a full disk, shows here
             return status
-        except (KeyboardInterrupt, ValueError, OSError, ArithmeticError, MemoryError, RuntimeError) as error:
+        except (KeyboardInterrupt, Exception) as error:
+            if not isinstance(error, KeyboardInterrupt) and not explained(error):
+                raise
             sentence, status = told(error)
             if sentence:
                 print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
@@ -391,8 +405,23 @@ def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = 
             return status
 
 
+def spoken(args: argparse.Namespace) -> int:
+    """Run a command and print what it says: lines as they come, or one JSON value; 1 where something failed."""
+    facts, status = [], 0
+    for said in args.run(args):
+        status = max(status, int(said.failed))
+        if said.failed:
+            print(said.line, file=sys.stderr)
+        elif not (args.quiet or args.json):
+            print(said.line, flush=True)
+        facts += [] if said.facts is None else [said.facts]
+    if args.json:
+        print(json.dumps(facts if args.many else facts[0], indent=1))
+    return status
+
+
 def told(error: BaseException) -> tuple[str, int]:
-    """What an error says, in one sentence, and the status it ends with; a mistake in this package is raised again."""
+    """What an error says, in one sentence, and the status it ends with."""
     said = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
         return said or "stopped before anything was done", 1
@@ -401,11 +430,9 @@ def told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno is not None:  # the system's own: it says nothing of what to do
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; choose another file or place", 1
-    if isinstance(error, MemoryError) and "; " in said or isinstance(error, ValueError | OSError | ArithmeticError):
-        return said, 2 if isinstance(error, ValueError | FileNotFoundError | IsADirectoryError) else 1
-    if isinstance(error, RuntimeError) and not any(word in said for word in NO_ROOM):
-        raise error
-    return "there is not enough memory for this; choose a smaller size", 1
+    if scarce(error) and "; " not in said:
+        return "there is not enough memory for this; choose a smaller size", 1
+    return said, 2 if isinstance(error, UserError | FileNotFoundError | IsADirectoryError) else 1
 
 
 def _give_up_output() -> None:

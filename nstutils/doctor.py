@@ -5,6 +5,7 @@ import platform
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import psutil
 import torch
@@ -26,8 +27,8 @@ def installed(name: str) -> str:
         return "missing (make start installs it)"
 
 
-def report() -> str:
-    """The whole report, one fact a line."""
+def facts() -> dict[str, str]:
+    """The whole report."""
     chosen = settings()
     memory = psutil.virtual_memory()
     net = backbone("classroom")
@@ -35,7 +36,7 @@ def report() -> str:
     missing = [name for name in fetch.PICTURES if name not in there]
     kept = [name for name in fetch.WEIGHTS if fetched(name)]
     others = [name for name in fetch.WEIGHTS if name not in kept]
-    lines = {
+    return {
         "nstutils": f"{version('nstutils')}, Python {platform.python_version()}",
         "packages": ", ".join(f"{name} {installed(name)}" for name in PACKAGES),
         "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
@@ -50,23 +51,38 @@ def report() -> str:
         "fetched": ", ".join(there) or "none",
         "to fetch": (", ".join(missing) + " (nstutils fetch pictures)") if missing else "nothing",
     }
-    return "\n".join(f"{name + ':':11}{text}" for name, text in lines.items())
+
+
+def table(name: str) -> list[dict[str, Any]]:
+    """The layers of a network: channels, positions along a side of a 256-pixel picture, stride, receptive field, parameters,
+    and of a narrow copy which of its teacher's filters it has kept."""
+    kept = kept_filters(name)
+    return [
+        {
+            "layer": row.name,
+            "channels": row.channels,
+            "at 256 px": row.size(256),
+            "stride": row.stride,
+            "field": row.receptive_field,
+            "parameters": row.parameters,
+            "filters kept": kept.get(row.name, []),
+        }
+        for row in geometry(structure(name))
+    ]
 
 
 def layers(name: str) -> str:
-    """The table of a network: channels, size of the activations of a 256-pixel picture, parameters, receptive field; and of a
-    narrow copy which of its teacher's filters it has kept."""
-    net, kept = structure(name), kept_filters(name)
-    rows = geometry(net)
+    """The table of a network for people."""
+    rows = table(name)
+    kept = {row["layer"]: row["filters kept"] for row in rows if row["filters kept"]}
     lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
     lines[0] += "  filters kept" if kept else ""
     for row in rows:
-        size = f"{row.size(256)} x {row.size(256)}"
-        lines.append(f"{row.name:<10}{row.channels:>9}{size:>12}{row.stride:>8}{row.receptive_field:>7}{row.parameters:>12,}")
-        numbers = kept.get(row.name, [])
+        size, numbers = f"{row['at 256 px']} x {row['at 256 px']}", row["filters kept"]
+        line = f"{row['layer']:<10}{row['channels']:>9}{size:>12}{row['stride']:>8}{row['field']:>7}{row['parameters']:>12,}"
         first = " ".join(map(str, numbers[:4])) + (" …" if len(numbers) > 4 else "")
-        lines[-1] += f"  {len(numbers)}: {first}" if numbers else ""
-    lines.append(f"{name}: {sum(row.parameters for row in rows):,} parameters in all")
+        lines.append(line + (f"  {len(numbers)}: {first}" if numbers else ""))
+    lines.append(f"{name}: {sum(row['parameters'] for row in rows):,} parameters in all")
     if kept:
         lines.append("which of its teacher's filters each layer has kept, in its own order (3-6 is 3, 4, 5, 6):")
     for layer, numbers in kept.items():

@@ -20,6 +20,7 @@ from nstutils import cli
 from nstutils.backbones import vgg
 from nstutils.images import load, save
 from nstutils.runs.options import Options
+from nstutils.runs.sweeps import SweepError
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
 RUN = ("stylise", "content.png", "style.png", "-o", "out.png", *SHALLOW)
@@ -240,7 +241,7 @@ def test_every_option_has_wrong_values_to_be_tried(command: str, action: argpars
 
 
 def test_the_command_line_has_exactly_the_options_of_the_python_function() -> None:
-    flags = {a.dest for n, a in actions() if n == "stylise"} - {"content", "style", "out", "history", "resume"}
+    flags = {a.dest for n, a in actions() if n == "stylise"} - {"content", "style", "out", "history", "resume", "quiet", "json"}
     assert flags == set(Options.__dataclass_fields__)
 
 
@@ -438,3 +439,98 @@ def test_a_reader_who_goes_away_is_no_error(desk: Path) -> None:
         f"{sys.executable} -m nstutils doctor | true", shell=True, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+def program(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> object:
+    """What a command says to a program: JSON on stdout."""
+    capsys.readouterr()
+    assert run(*words, "--json") == status
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_program_reads_what_became_of_a_picture(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = program(capsys, *RUN)
+    card = json.loads((desk / "out.png.run.json").read_text())
+    assert isinstance(told, dict)
+    assert (told["out"], told["finished"], told["steps"]) == ("out.png", True, 2)
+    assert told["weights_sha256"] == card["weights_sha256"]
+    assert told["final"] == card["history"]["final"]
+    assert told["seconds"] > 0
+
+
+def test_a_program_reads_of_figures_reports_and_downloads(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = program(capsys, "figure", "list")
+    assert isinstance(names, list)
+    assert "gallery" in names
+    (made,) = program(capsys, "figure", "convolution", "--preset=smoke", "--out=made")  # type: ignore[misc]
+    assert made["path"] == str(desk / "made" / "convolution.png")
+    assert {"id", "holds", "seconds", "backbone"} < made.keys()
+    report = program(capsys, "doctor")
+    assert isinstance(report, dict)
+    assert report["preset"].startswith("quick")
+    table = program(capsys, "doctor", "--layers=classroom")
+    assert isinstance(table, list)
+    assert table[0] == {"layer": "conv1_1", "channels": 4, "at 256 px": 256, "stride": 1, "field": 3, "parameters": 112,
+                        "filters kept": []}  # fmt: skip
+    monkeypatch.setattr(cli.fetch, "fetch", lambda name, **_: desk / name)
+    assert program(capsys, "fetch", "tubingen") == [{"name": "tubingen", "path": str(desk / "tubingen")}]
+
+
+def test_a_program_reads_of_fast_networks_also_what_went_wrong(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--images=photos", "--steps=2", "--batch=1", "--size=32", "--style-size=20", "--width=4", "--blocks=0")
+    (desk / "photos").mkdir()
+    save(torch.rand(1, 3, 40, 40), "photos/a.png")
+    trained = program(capsys, "fast", "train", "style.png", "-o", "m.safetensors", *words)
+    assert isinstance(trained, dict)
+    assert (trained["out"], trained["finished"], trained["steps"]) == ("m.safetensors", True, 2)
+    assert trained["loss"] > 0
+    for name in ("content.png", "text.png"):
+        shutil.copy(name, desk / "folder" / name)
+    applied = program(capsys, "fast", "apply", "m.safetensors", "folder", "-o", "painted", status=1)
+    assert isinstance(applied, dict)
+    assert list(applied["wrong"]) == ["text.png"]
+    assert (applied["out"], applied["seconds"] > 0) == ("painted", True)
+
+
+def test_a_program_reads_which_figures_failed_and_people_read_it_on_stderr(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise ArithmeticError("the loss is nan; lower the weights")
+
+    monkeypatch.setattr("nstutils.papers.experiments.figure", explode)
+    assert run("figure", "tv", "seeds", "--json", "--out=made") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == [{"id": id, "error": "the loss is nan; lower the weights"} for id in ("tv", "seeds")]
+    assert "nstutils figure seeds: the loss is nan; lower the weights\n" in said.err
+
+
+@pytest.mark.parametrize("words", [RUN, (*FIGURE, "--preset=smoke", "--out=made"), ("fetch", "tubingen")], ids=lambda w: w[0])
+def test_quiet_says_nothing_but_errors(
+    words: tuple[str, ...], desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(name: str, progress: bool = False) -> Path:
+        assert not progress
+        return desk / name
+
+    monkeypatch.setattr(cli.fetch, "fetch", fetched)
+    assert run(*words, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(RUN[0], "missing.png", *RUN[2:], "--quiet") == 2
+    check_sentence(capsys.readouterr().err, 2, "missing.png")
+
+
+@pytest.mark.parametrize("bug", [ValueError("odd"), KeyError("odd"), TypeError("odd"), RuntimeError("odd")])
+def test_a_bug_keeps_its_traceback(bug: Exception, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise bug
+
+    monkeypatch.setattr(sys.modules["nstutils.transfer"], "prepare", fail)
+    with pytest.raises(type(bug), match="odd"):
+        run(*RUN)
+    monkeypatch.setattr(sys.modules["nstutils.runs.sweeps"], "prepare", fail)
+    with pytest.raises(SweepError) as told:
+        run("figure", "ratio-row", "seeds", "--preset=smoke", "--out=made", "--quiet")
+    assert told.value.__cause__ is bug

@@ -195,7 +195,7 @@ def test_a_terminal_that_knows_few_letters_is_told_with_escapes(where: str) -> N
     names = [picture("ä.png"), picture("ö.png"), "-o bildü.png"]
     done = program("stylise", *names, *SHALLOW, before=where)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.match(r"bild(\\xfc|\\udcc3\\udcbc)\.png: 2 steps", done.stdout)
+    assert re.match(r"bild(\\xfc|\\udcc3\\udcbc)\.png: classroom \w+, 2 steps of lbfgs, ", done.stdout)
     assert Result.load("bildü.png").finished
 
 
@@ -422,7 +422,7 @@ def test_a_picture_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch,
 def test_an_error_of_the_system_is_told_with_something_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: Any) -> int:
+    def fail(_: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error", "b.png")
 
     monkeypatch.setattr(cli, "run_doctor", fail)

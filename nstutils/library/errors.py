@@ -14,5 +14,6 @@ def scarce(error: BaseException) -> bool:
 
 
 def explained(error: BaseException) -> bool:
-    """Whether one sentence explains an error; any other is a bug, and keeps its traceback."""
-    return isinstance(error, UserError | OSError | ArithmeticError) or scarce(error)
+    """Whether one sentence explains an error (of a sweep: all that failed); any other is a bug, and keeps its traceback."""
+    plain = isinstance(error, UserError | OSError | ArithmeticError) or scarce(error)
+    return plain and all(map(explained, getattr(error, "failed", {}).values()))

