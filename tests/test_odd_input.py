@@ -556,12 +556,15 @@ def test_a_missing_picture_is_told_shortly_with_the_names_that_are_near(capsys: 
     assert len(said) < 200
 
 
-def test_a_large_picture_shows_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "LARGEST", 1000)
+@pytest.mark.parametrize(("limit", "passes"), [(1000, 11), (10**6, 3)], ids=["in tiles", "in one piece"])
+def test_one_picture_shows_how_far_it_is(
+    limit: int, passes: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "LARGEST", limit)
     monkeypatch.setattr(fast, "TILE", 64)
     monkeypatch.setattr(fast, "tqdm", lambda **how: tqdm(**how | {"delay": 0}))
     apply_file(net(), picture("a.png", (200, 400)), "out.png", progress=True)
-    assert re.search(r"painting: 100%.* 11/11 ", capsys.readouterr().err)
+    assert re.search(rf"painting: 100%.* {passes}/{passes} ", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA"])

@@ -134,14 +134,18 @@ class TransformNet(nn.Module):
         self.segments = nn.ModuleList([Segment(down), *body, Segment(rise)])
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(
+        self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32, done: Callable[[], object] = lambda: None
+    ) -> Tensor:
         """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each. H and W are multiples of 4.
 
-        `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32.
+        `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32. `done` is
+        called after every segment.
         """
         x = (image - 0.5).to(dtype, memory_format=torch.channels_last)
         for segment in self.segments:
             x = segment(x, style)
+            done()
         return x
 
     def share(self, style: Style = None) -> Tensor:
@@ -200,22 +204,21 @@ def apply(
     shares = net.share(style).to(device)
     padded = F.pad(image.to(device), (0, -width % 4, 0, -height % 4), mode="reflect")
     in_tiles = tile or (TILE if height * width > LARGEST else None)
-    if in_tiles is None:
-        result = net(padded, shares.expand(len(image), -1), chosen)
-    else:
-        result = torch.cat([_in_tiles(net, picture[None], shares, in_tiles, chosen, progress) for picture in padded])
+    segments: list[Any] = list(net.segments)
+    passes = len(segments) + (sum(map(len, segments)) if in_tiles else 0)
+    with tqdm(total=passes, disable=not progress, desc="painting", unit="pass", delay=0.3) as bar:
+        if in_tiles:
+            result = torch.cat([_in_tiles(segments, one, shares, in_tiles, chosen, bar) for one in padded.split(1)])
+        else:
+            result = net(padded, shares.expand(len(image), -1), chosen, bar.update)
     return result[..., :height, :width]
 
 
-def _in_tiles(net: TransformNet, image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, progress: bool) -> Tensor:
+def _in_tiles(segments: list[Any], image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, bar: tqdm) -> Tensor:
     """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
     x = (image - 0.5).to(dtype)
-    segments: list[Any] = list(net.segments)
-    with tqdm(
-        total=sum(map(len, segments)) + len(segments), disable=not progress, desc="painting", unit="pass", delay=0.3
-    ) as bar:
-        for segment in segments:
-            x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)
+    for segment in segments:
+        x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)
     return x
 
 

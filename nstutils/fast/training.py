@@ -38,7 +38,6 @@ from nstutils.runs.resolve import check_style, identity
 from nstutils.runs.tiles import View
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
-OFFLINE = tuple(pictures.PHOTOGRAPHS)  # the photographs inside scikit-image
 HELD_OUT = ("town", "hills", "coast")  # shipped pictures that no training sees
 WARM_UP = 50  # steps in which the learning rate rises
 ROW = 10  # steps that share a row of the history
@@ -51,17 +50,16 @@ class Photographs:
         self.where = None if where is None else Path(os.path.expanduser(where))
         self.archive: zipfile.ZipFile | None = None
         if self.where is None:
-            self.names = sorted(OFFLINE)
+            found = list(pictures.PHOTOGRAPHS)
         elif self.where.is_dir():
-            found = (path for path in self.where.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-            self.names = sorted(name for path in found if _seen(name := path.relative_to(self.where).as_posix()))
+            found = [path.relative_to(self.where).as_posix() for path in self.where.rglob("*") if path.is_file()]
         elif zipfile.is_zipfile(self.where):
             self.archive = zipfile.ZipFile(self.where)  # stays open: its list of names alone takes a second to read
-            self.names = sorted(n for n in self.archive.namelist() if n.lower().endswith(SUFFIXES) and _seen(n))
+            found = self.archive.namelist()
         else:
-            raise FileNotFoundError(
-                f"there are no photographs at {os.fspath(self.where)!r}; give a folder or a zip file of them"
-            )
+            where = os.fspath(self.where)
+            raise FileNotFoundError(f"there are no photographs at {where!r}; give a folder or a zip file of them")
+        self.names = sorted(found if self.where is None else filter(_is_photograph, found))
         if not self.names:
             raise UserError(f"{where} holds no picture; give a folder or a zip file with {', '.join(SUFFIXES)} in it")
 
@@ -108,9 +106,10 @@ class Photographs:
         return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
-def _seen(name: str) -> bool:
-    """Whether a file is one that its owner sees: not hidden, and none of those that macOS puts beside others."""
-    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+def _is_photograph(name: str) -> bool:
+    """Whether a file is a picture that its owner sees: not hidden, and none of those that macOS puts beside others."""
+    parts = name.split("/")
+    return name.lower().endswith(SUFFIXES) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 @dataclass(frozen=True)
@@ -209,12 +208,10 @@ def train(
     run = _begin(styles, photos, TrainOptions(**options))
     if resume and target:
         _restore(run, target)
-    saved, begin = time.perf_counter(), time.perf_counter() - run.seconds
+    saved = time.perf_counter()
     bar = tqdm(total=run.options.steps, initial=run.done, disable=not progress, desc="training", unit="step", delay=0.3)
     with interruptible() as halt, bar:
         for step in _steps(run, photos):
-            run.seconds = time.perf_counter() - begin
-            _note(run, step)
             bar.set_postfix(loss=f"{step.total:.3f}", refresh=False)
             bar.update()
             watch(step)
@@ -244,13 +241,9 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, option
     wanted = aim(exact, artworks, torch.cat([batch(photos, len(names), options, k)[0] for k in before]).to(device), options)
     settings = asdict(options) | {"dtype": str(dtype).removeprefix("torch.")}
     settings |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
-    card: dict[str, Any] = {
-        "settings": settings,
-        "backbone": exact.name,
-        "weights_sha256": exact.sha256,
-        "versions": store.versions(),
-    }
-    card |= {"kappa": dict(zip(names, wanted.kappa.tolist(), strict=True)), "threads": torch.get_num_threads()}
+    kappa, threads = dict(zip(names, wanted.kappa.tolist(), strict=True)), torch.get_num_threads()
+    card = {"settings": settings, "versions": store.versions(), "kappa": kappa, "threads": threads}
+    card |= {"backbone": exact.name, "weights_sha256": exact.sha256}
     optimiser = torch.optim.Adam(net.parameters(), options.lr)
     return Training(options, card, net, optimiser, converted(exact, dtype), wanted)
 
@@ -265,13 +258,17 @@ def batch(photos: Photographs, styles: int, options: TrainOptions, number: int) 
 
 
 def _steps(run: Training, photos: Photographs) -> Iterator[FastStep]:
-    """The steps that are left; the next crops are read while one is computed."""
+    """The steps that are left, noted in the history; the next crops are read while one is computed."""
+    begin = time.perf_counter() - run.seconds
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 1)
         while not run.finished:
             crops, of = coming.result()
             coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 2)
-            yield _step(run, crops, of)
+            step = _step(run, crops, of)
+            run.seconds = time.perf_counter() - begin
+            _note(run, step)
+            yield step
         coming.cancel()
 
 
