@@ -158,7 +158,7 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
 def test_the_shipped_network_paints_in_each_of_its_styles() -> None:
     net, judge = fast.load(), backbone("squeezenet")  # a network that did not train it
     layers = STYLE_LAYERS[judge.family]
-    styles = [tiles.grams(judge, images.load(name, 384), layers) for name in net.styles]
+    styles = [tiles.View(judge).grams(images.load(name, 384), layers) for name in net.styles]
     assert len(styles) >= 4
     photograph = images.load("hills", 256)
     with torch.no_grad():
