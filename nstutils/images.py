@@ -181,6 +181,11 @@ def noise(size: tuple[int, int], seed: int = 0) -> Tensor:
     return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
 
 
+def faint(size: tuple[int, int], seed: int = 0) -> Tensor:
+    """The white noise that Gatys' own program starts from, 1 x 3 x height x width: grey, by about one level of 255."""
+    return 0.5 + torch.randn((1, 3, *size), generator=torch.Generator().manual_seed(seed)) / 255
+
+
 def stripes(size: tuple[int, int], period: int = 16) -> Tensor:
     """Black vertical stripes on white, `period` pixels apart (document C's pathological start)."""
     row = (torch.arange(size[1]) % period >= period // 2).float()

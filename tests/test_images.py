@@ -495,6 +495,14 @@ def test_noise_is_uniform_and_one_seed_gives_the_same_pixels() -> None:
     assert found.max() <= 1
 
 
+def test_faint_noise_is_grey_by_one_level_of_255() -> None:
+    found = images.faint((200, 100), seed=3)
+    assert torch.equal(found, images.faint((200, 100), seed=3))
+    assert not torch.equal(found, images.faint((200, 100), seed=4))
+    assert abs(found.mean() - 0.5) < 1e-4
+    assert abs(found.std() * 255 - 1) < 0.01
+
+
 def test_noise_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     images.noise((4, 4), seed=3)

@@ -430,7 +430,7 @@ def test_another_number_of_masks_than_of_styles_is_refused_with_their_pixels(pic
         stylise(pictures[0], pictures, **QUICK, **HALVES, style_guide=three)
 
 
-@pytest.mark.parametrize("init", ["noise", "content", "style", "stripes", "start.png"])
+@pytest.mark.parametrize("init", ["noise", "faint", "content", "style", "stripes", "start.png"])
 def test_every_kind_of_start_is_where_the_run_begins(init: str, pictures: tuple[str, str], tmp_path: Path) -> None:
     torch.manual_seed(1)
     save(torch.rand(1, 3, 21, 32), tmp_path / "start.png")
@@ -438,6 +438,7 @@ def test_every_kind_of_start_is_where_the_run_begins(init: str, pictures: tuple[
     assert cli.main(["stylise", *pictures, "-o", "out.png", *words]) == 0
     wanted = {
         "noise": images.noise((21, 32), 3),
+        "faint": images.faint((21, 32), 3),
         "content": load(pictures[0], 32),
         "style": images.cover(load(pictures[1]), (21, 32)),
         "stripes": images.stripes((21, 32)),

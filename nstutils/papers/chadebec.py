@@ -240,7 +240,9 @@ ratio_row = Row(
     claim="α/β = 1e-1 and 1e-2 give a juxtaposition, and at 1e-4 the style overrides the content.",
     measure="as α/β falls the content loss rises at every step, the style loss and the correlation with the photograph fall",
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
-    quick=(128, 100, SLOW),  # the order is that of minima: after 100 steps of Adam the content loss is not there yet
+    # the order is that of minima (after 100 steps of Adam the content loss is not there yet) and of what the layers made: noise
+    # of full contrast stays in the pixels, and the correlation is theirs
+    quick=(128, 100, SLOW | {"init": "faint"}),
     paper=(512, 3000, ONCE),
     numbers=_orders,
     parts=lambda n: {
@@ -315,8 +317,9 @@ style_layer = Row(
     source="C fig. 17",
     claim="Style from relu4_1 alone overrides the content more; from relu2_1 alone, the start is left in some areas.",
     measure="higher content loss with relu4_1; more of the noise left with relu2_1 (correlation without local means)",
-    runs=lambda case: {layer: ONE | {"style_layers": (layer,)} for layer in STYLE_LAYERS},
-    quick=(96, 150, LBFGS),
+    # content from relu4_2 at every size, as in C: relu2_2 and 3_3 see the pixels, and take the start away themselves
+    runs=lambda case: {layer: ONE | {"style_layers": (layer,), "content_layers": ("relu4_2",)} for layer in STYLE_LAYERS},
+    quick=(96, 300, LBFGS),
     paper=(512, 3000, ONCE),
     numbers=_overridden,
     parts=lambda n: {
@@ -407,7 +410,7 @@ seeds = Row(
     measure="PSNR between any two at most 20 dB; losses spread by at most 3 % of their mean",
     runs=lambda case: {label: ONE | {"seed": seed} for label, seed in SEEDS.items()},
     seeds=(0,),
-    quick=(96, 300, LBFGS),
+    quick=(96, 600, LBFGS),  # after 300 steps the losses still differ by how far each run has come
     paper=(512, 3000, ONCE),
     numbers=_spread,
     parts=lambda n: {

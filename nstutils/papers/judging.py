@@ -33,6 +33,9 @@ FINE: Choice = PAPERS  # Adam, coarse to fine: good pictures in few steps, but t
 ONCE: Choice = PAPERS | {"scales": "1"}  # Adam at full size alone, as B and C
 SLOW: Choice = PAPERS | {"method": "lbfgs"}  # coarse to fine: from noise it gets where full size alone does not
 LBFGS: Choice = PAPERS | {"scales": "1", "method": "lbfgs"}  # as G; it comes in 150 steps where Adam needs thousands
+# Gatys' own program starts from grey with noise of one level in 255. What no layer sees stays as it was at the start: from
+# noise of full contrast, grain covers what the layers made
+FAINT: Choice = LBFGS | {"init": "faint"}
 
 
 def ratio(value: float) -> Choice:

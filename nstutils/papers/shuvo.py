@@ -21,6 +21,7 @@ from nstutils.losses import evaluate, gram, total
 from nstutils.papers.drawing import ARTWORK, LEFT, PHOTOGRAPH, curves, named, per_pair, table
 from nstutils.papers.judging import (
     EARLY,
+    FAINT,
     FINE,
     LAYERS,
     LBFGS,
@@ -54,8 +55,9 @@ layer_weights = Row(
     claim="Heavier style weights on early layers give finer texture (A; B says larger artefacts).",
     measure="autocorrelation length below that with equal weights: A is right; above: B is",
     runs=lambda case: {"equal": ONE, "early": ONE | {"layer_weights": EARLY}},
-    quick=(128, 150, FINE),
-    paper=(768, 400, ONCE),
+    # not from noise: heavier early layers take more of it away, so that the length of what is left of it would be compared
+    quick=(128, 200, FAINT),
+    paper=(768, 400, FAINT),
     numbers=_fineness,
     parts=lambda n: {"finer, as A says": n["early / equal"] < 1},
     draw=table(
@@ -144,7 +146,7 @@ squeezenet = Row(
 )
 
 
-OTHER = {"swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
+OTHER = {"dots": "swirls", "swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
 PARTS = {"ground": "style I", "sky": "style II"}
 
 
@@ -223,9 +225,9 @@ guided_gram = Row(
     "their own style than without; without it the sky is nearer to the ground of style I than to its own style, with it "
     "farther",
     runs=_guided,
-    # style I must have both textures, as in A: swirls is 64 % sky and 36 % ground. Where it is nearly all ground (dots: 83 %),
-    # the ground needs no guidance: there it is as near to its style without
-    pairs=(("hills", "swirls"), ("coast", "swirls"), ("town", "swirls")),
+    # style I is nearly all ground (dots: 83 %), so that its ground can be seen in the sky. Where it is mostly sky (swirls:
+    # 64 %), all of it is as far from its own ground (0.82) as from the sky of style II (0.82 to 0.92): nothing could show
+    pairs=(("hills", "dots"), ("coast", "dots"), ("town", "dots")),
     quick=(160, 120, FINE),
     paper=(512, 500, LBFGS),
     numbers=_by_region,

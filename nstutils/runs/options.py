@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GUIDE_MODES = ("simple", "inside", "field")
 RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
-INITS = ("noise", "content", "style", "stripes")
+INITS = ("noise", "faint", "content", "style", "stripes")
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 

@@ -93,8 +93,9 @@ class Problem:
         if self.draft:
             return self.draft.start()
         o, size, full = self.options, self.scales[0].size, self.scales[-1].size
-        if o.init == "noise":
-            return images.noise(size, o.seed).to(self.content)
+        if o.init in ("noise", "faint"):
+            drawn = images.noise if o.init == "noise" else images.faint
+            return drawn(size, o.seed).to(self.content)
         if o.init == "stripes":
             return images.resize(images.stripes(full), size).to(self.content)
         given = {"content": self.content, "style": self.styles[0]}
