@@ -7,7 +7,7 @@ READY := .venv/.ready
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # lessons as a reader runs them; errors are errors (xfail_strict), and cells tagged nbval-check-output must print what is stored;
 # NSTUTILS_STRICT=1 (as CI sets it): so are claims with another verdict than recorded, which a reader is only told
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600 -o xfail_strict=true -p no:python -n 2 --dist loadscope
+NBVAL := -p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout 600 -o xfail_strict=true -p no:python -n 2 --dist loadscope
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 CHROMIUM = $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))

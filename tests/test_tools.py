@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ from safetensors.torch import load_file
 from nstutils import backbone, images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 from nstutils.course import measures
+from nstutils.fast import network
 from nstutils.library import pictures, weights
 
+MADE = (".jpg", ".png", ".safetensors", ".ipynb")
 TOOLS = Path(__file__).parent.parent / "tools"
 
 
@@ -102,6 +105,18 @@ def test_all_pictures_are_drawn_again(tmp_path: Path) -> None:
         assert (images.load(path) - images.load(folder / path.name)).abs().mean() < 0.5 / 255
 
 
+def test_a_fast_network_is_judged_against_optimisation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network.save(network.TransformNet(["swirls"], width=4, blocks=1), tmp_path / "net.safetensors")
+    sheet = tmp_path / "sheet.png"
+    small = ["--photographs", "chelsea", "--size", "64", "--steps", "4", "--sheet", str(sheet)]
+    tool("judge_fast").main([str(tmp_path / "net.safetensors"), *small])
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].startswith("| style (1 pictures, 64 px) | network | optimisation, 4 steps |")
+    assert re.match(r"\| swirls \| \d+\.\d+ \| \d+\.\d+ \| \d+\.\d+ \| \d \|", rows[2])
+    assert rows[-1].startswith("one pass ")
+    assert images.load(sheet).shape[-1] > 2 * 64
+
+
 def test_the_judge_writes_its_table_and_sheets_and_finds_nothing_wrong_with_its_teachers_double(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,3 +191,15 @@ def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
     assert "| `seeds` | not run | not run |" in text
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
+
+
+def test_what_made_every_committed_file_is_told() -> None:
+    root, readme = TOOLS.parent, (TOOLS / "README.md").read_text(encoding="utf-8")
+    told = [text for text in re.findall(r"`([^` ]+)`", readme) if "/" in text]
+    folders = ("data/pictures", "data/weights", "data/gallery", "notebooks", "notebooks/solutions", "tools/bench")
+    made = [path.relative_to(root) for folder in folders for path in (root / folder).iterdir() if path.suffix in MADE]
+    assert len(made) > 40
+    assert [path for path in made if not any(path.match(pattern) for pattern in told)] == []
+    tools = [path for path in TOOLS.iterdir() if path.suffix == ".py" or (path / "__main__.py").exists()]
+    assert [path.name for path in tools if f"tools/{path.name}" not in readme] == []
+    assert [name for name in re.findall(r"python (tools/[\w/.]+)", readme) if not (root / name).exists()] == []

@@ -258,7 +258,7 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     asked, photograph = case.plan.options | own, images.load(case.content, case.plan.size)
 
     def make() -> dict[str, Result]:
-        painted, history = _passed_once(photograph, case.style, asked)
+        painted, history = passed_once(fast.load(), photograph, case.style, asked)
         there: list[tuple[int, Tensor]] = []
         numbers = itertools.count(1)  # of all scales; a step's own index begins anew at each
 
@@ -281,9 +281,9 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     return kept(place(case.plan, "fast", what), make)
 
 
-def _passed_once(p: Tensor, style: str, asked: Choice) -> tuple[Tensor, dict[str, Any]]:
-    """The shipped network's picture; the seconds of a pass (the median of five), its losses, and the photograph's total."""
-    net, problem, seconds = fast.load().to(choose()[0]), prepare(p, style, Options(**asked)), []
+def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) -> tuple[Tensor, dict[str, Any]]:
+    """A network's picture; the seconds of a pass (the median of five), its losses, and the photograph's total."""
+    net, problem, seconds = net.to(choose()[0]), prepare(p, style, Options(**asked)), []
     for _ in range(6):
         begin = time.perf_counter()
         painted = fast.apply(net, p, style).cpu()
