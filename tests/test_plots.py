@@ -23,7 +23,6 @@ def figures() -> list[Figure]:
         plots.show(torch.cat(pictures)),
         plots.losses(HISTORY),
         plots.compare({"one": HISTORY, "two": HISTORY}, against="step"),
-        plots.activations(torch.rand(1, 10, 6, 8), count=6),
     ]
 
 

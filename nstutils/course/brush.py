@@ -4,7 +4,6 @@ Every pixel belongs to exactly one region, so the masks leave no gap and do not 
 is the eraser.
 """
 
-import io
 import os
 from base64 import b64encode
 from collections.abc import Sequence
@@ -102,26 +101,20 @@ class Brush(anywidget.AnyWidget):
             raise UserError(f"{len(where)} paths came for {self.regions} regions; give one for each, or a folder")
         return [Path(os.path.expanduser(path)) for path in where]
 
-    def still(self) -> Figure:
-        """The picture with the regions tinted, outlined and numbered, as a figure."""
-        return outlined(self.image, self.masks)
-
     def _repr_mimebundle_(self, **facts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The brush for a running kernel, and the still picture for a page without one."""
         live = super()._repr_mimebundle_(**facts)
-        data, words = io.BytesIO(), f"The picture with its {self.regions} regions outlined and numbered."
-        self.still().savefig(data, format="jpeg", dpi=80, pil_kwargs={"quality": 85})
-        forms = {**(live[0] if live else {}), "image/jpeg": data.getvalue(), "text/plain": words}
+        words = f"The picture with its {self.regions} regions outlined and numbered."
+        still = plots.encoded(outlined(self.image, self.masks), dpi=80)
+        forms = {**(live[0] if live else {}), "image/jpeg": still, "text/plain": words}
         return forms, {"image/jpeg": {"alt": words}}
 
 
 def brush(picture: Tensor | str | os.PathLike[str], regions: int | None = None, start: Sequence[Tensor] | None = None) -> Brush:
     """A brush for `regions` regions (two if nothing is said) of a picture; `start` are masks to begin with, as those of
     `regions(picture, count)`, else all of it is region 1."""
-    image = picture if isinstance(picture, Tensor) else images.load(picture)
     count = regions or (len(start) if start else 2)
-    if not 2 <= count <= MOST:
-        raise UserError(f"{count} regions came, wanted 2 to {MOST}; join some")
+    image = _opened(picture, count)
     if start and len(start) > count:
         raise UserError(f"{len(start)} masks came to start {count} regions with; give at most one for each")
     size = images.fitted(image, min(LARGEST, max(image.shape[-2:])))
@@ -135,50 +128,32 @@ def regions(picture: Tensor | str | os.PathLike[str], count: int = 2) -> list[Te
     place within the parts (Ward 1963). The same picture always gives the same masks. Colours alone cannot know what belongs
     together: correct the masks with `brush`.
     """
-    from skimage.segmentation import slic  # takes a while to import
+    from scipy.cluster.hierarchy import fcluster, ward  # these take a while to import
+    from scipy.ndimage import mean
+    from skimage.color import rgb2lab
+    from skimage.segmentation import slic
 
-    image = picture if isinstance(picture, Tensor) else images.load(picture)
-    if not 2 <= count <= MOST:
-        raise UserError(f"{count} regions came, wanted 2 to {MOST}; join some")
+    image = _opened(picture, count)
     small = images.resize(image, min(192, max(image.shape[-2:])))[0].permute(1, 2, 0).double().cpu().numpy()
     pieces = slic(small, n_segments=PIECES, compactness=10, start_label=0)
-    means, sizes = _described(small, pieces)
-    if len(sizes) < count:
+    row, column = np.mgrid[: small.shape[0], : small.shape[1]] * (100 / max(small.shape))
+    features = [*np.moveaxis(rgb2lab(small), -1, 0), row, 0.3 * column]  # across the picture places count less
+    means = np.stack([mean(values, pieces, range(pieces.max() + 1)) for values in features], 1)
+    if len(means) < count:
         raise UserError(
-            f"this picture has {len(sizes)} patches of like colour, wanted {count} regions; begin with an empty brush"
+            f"this picture has {len(means)} patches of like colour, wanted {count} regions; begin with an empty brush"
         )
-    labels = _joined(means, sizes, count)[pieces]
-    heights = [np.nonzero(labels == part)[0].mean() for part in range(count)]
-    masks = [torch.from_numpy(labels == part).float()[None, None] for part in np.argsort(heights)]
+    labels = fcluster(ward(means), count, "maxclust")[pieces]
+    parts = sorted(range(1, count + 1), key=lambda part: np.nonzero(labels == part)[0].mean())
+    masks = [torch.from_numpy(labels == part).float()[None, None] for part in parts]
     return [F.interpolate(mask, image.shape[-2:], mode="nearest") for mask in masks]
 
 
-def _described(picture: np.ndarray, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour and place of every piece (100 for the long side of the picture, across it less), and its pixels."""
-    from skimage.color import rgb2lab
-
-    height, width = pieces.shape
-    row, column = np.mgrid[:height, :width] * (100 / max(height, width))
-    features = np.dstack([rgb2lab(picture), row, 0.3 * column])
-    sizes = np.bincount(pieces.ravel()).astype(float)
-    sums = [np.bincount(pieces.ravel(), features[..., k].ravel()) for k in range(features.shape[-1])]
-    return np.stack(sums, 1) / sizes[:, None], sizes
-
-
-def _joined(means: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """The part, 0 to count - 1, that each piece falls to when the nearest two (Ward's distance) are joined again and again."""
-    means, sizes, part = means.copy(), sizes.copy(), np.arange(len(sizes))
-    alive = list(range(len(sizes)))
-    while len(alive) > count:
-        m, n = means[alive], sizes[alive]
-        apart = ((m[:, None] - m[None]) ** 2).sum(-1) * (n[:, None] * n[None] / (n[:, None] + n[None]))
-        np.fill_diagonal(apart, np.inf)
-        one, other = sorted(alive[k] for k in divmod(int(apart.argmin()), len(alive)))
-        means[one] = (sizes[one] * means[one] + sizes[other] * means[other]) / (sizes[one] + sizes[other])
-        sizes[one] += sizes[other]
-        part[part == other] = one
-        alive.remove(other)
-    return np.searchsorted(alive, part)
+def _opened(picture: Tensor | str | os.PathLike[str], count: int) -> Tensor:
+    """The picture, if it can have so many regions."""
+    if not 2 <= count <= MOST:
+        raise UserError(f"{count} regions came, wanted 2 to {MOST}; join some")
+    return picture if isinstance(picture, Tensor) else images.load(picture)
 
 
 def mapped(masks: Sequence[Tensor], size: tuple[int, int]) -> np.ndarray:

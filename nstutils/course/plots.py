@@ -1,10 +1,11 @@
-"""Figures: pictures side by side, losses, activations. Each function returns a matplotlib Figure and leaves pyplot alone.
+"""Figures: pictures side by side, losses, curves. Each function returns a matplotlib Figure and leaves pyplot alone.
 
 Colours tell apart for colour-blind readers (Okabe and Ito), and lines differ in their dashes too.
 """
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -36,30 +37,28 @@ def show(
     return figure
 
 
-def losses(history: Mapping[str, Any], names: Sequence[str] = ("content", "style", "total"), width: float = 9) -> Figure:
+def losses(history: Mapping[str, Any]) -> Figure:
     """The losses of a run over its steps, one panel a loss, with the scales marked; a curve for each network that it had."""
-    figure = Figure(figsize=(width, 2.4), layout="constrained")
-    steps, curves = history["steps"], by_network(history)
-    for number, (axes, name) in enumerate(zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True)):
-        for backbone, rows in curves.items():
-            place = (number if backbone == history.get("backbone", "") else number + 3) % 6  # a draft's has another colour
-            style = {"color": COLOURS[place], "linestyle": DASHES[place], "label": backbone}
-            axes.plot([row["step"] for row in rows], [row[name] for row in rows], **style)
-        if len(curves) > 1:
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    steps, own = history["steps"], history.get("backbone", "")
+    networks = list(dict.fromkeys(row.get("backbone", own) for row in steps))  # losses of two networks have different units
+    for number, (axes, name) in enumerate(zip(figure.subplots(1, 3), ("content", "style", "total"), strict=True)):
+        for backbone in networks:
+            rows = [row for row in steps if row.get("backbone", own) == backbone]
+            look = _look(number if backbone == own else number + 3)  # a draft's has another colour
+            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=backbone, **look)
+        if len(networks) > 1:
             axes.legend(fontsize=8)
         axes.set(title=name, xlabel="step", yscale="log")
-        for before, after in zip(steps, steps[1:], strict=False):
+        for before, after in pairwise(steps):
             if before["size"] != after["size"]:
                 axes.axvline(after["step"], color="0.7", linewidth=0.8)
     return figure
 
 
-def by_network(history: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """The steps of a history by the network that they were made with: losses of two networks have different units."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in history["steps"]:
-        found.setdefault(row.get("backbone", history.get("backbone", "")), []).append(row)
-    return found
+def _look(number: int) -> dict[str, Any]:
+    """Colour and dashes of a curve."""
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
 
 
 def compare(
@@ -81,9 +80,8 @@ def compare(
     figure = Figure(figsize=(width, 3), layout="constrained")
     axes = figure.subplots()
     for number, (label, history) in enumerate(histories.items()):
-        rows, dashes = [row for row in history["steps"] if "backbone" not in row], DASHES[number % len(DASHES)]
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot([row[against] for row in rows], [row[name] for row in rows], color=colour, linestyle=dashes, label=label)
+        rows = [row for row in history["steps"] if "backbone" not in row]
+        axes.plot([row[against] for row in rows], [row[name] for row in rows], label=label, **_look(number))
     axes.set(xlabel=against, ylabel=name, yscale="log")
     axes.legend(fontsize=8)
     return figure
@@ -101,8 +99,7 @@ def lines(
     figure = Figure(figsize=(width, 3), layout="constrained")
     axes = figure.subplots()
     for number, (label, values) in enumerate(curves.items()):
-        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
-        axes.plot(range(len(ticks)), values, color=colour, linestyle=dashes, marker="o", label=label)
+        axes.plot(range(len(ticks)), values, marker="o", label=label, **_look(number))
     if mark is not None:
         axes.axhline(mark, color="0.5", linewidth=0.8)
     axes.set_xticks(range(len(ticks)), ticks)
@@ -111,29 +108,21 @@ def lines(
     return figure
 
 
-def activations(maps: Tensor, count: int = 8, columns: int = 4, width: float = 9) -> Figure:
-    """The first `count` filters of activations 1 x C x H x W, each in grey from its lowest to its highest value."""
-    count = min(count, maps.shape[1])
-    rows = -(-count // columns)
-    figure = Figure(figsize=(width, rows * width / columns * maps.shape[-2] / maps.shape[-1]), layout="constrained")
-    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        axes.set_axis_off()
-        if number < count:
-            axes.imshow(maps[0, number].detach().float().cpu().numpy(), cmap="gray", interpolation="nearest")
-            axes.set_title(f"filter {number}", fontsize=8)
-    return figure
-
-
 def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
     """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
     made (backbone, size, steps, seconds, whatever is given); `also` has other forms of it, for instance a live one."""
     from IPython.display import Markdown, display  # only notebooks have a display
 
-    data = io.BytesIO()
-    figure.savefig(data, format="jpeg", dpi=100, pil_kwargs={"quality": 85})
-    forms = {**(also or {}), "image/jpeg": data.getvalue(), "text/plain": words}
+    forms = {**(also or {}), "image/jpeg": encoded(figure), "text/plain": words}
     display(forms, raw=True, metadata={"image/jpeg": {"alt": words}})
     display(Markdown(f"*{words}* {caption(**made)}"))
+
+
+def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:
+    """A figure as the bytes of a JPEG or a PNG."""
+    data = io.BytesIO()
+    figure.savefig(data, format=kind, dpi=dpi, pil_kwargs={"quality": 85} if kind == "jpeg" else None)
+    return data.getvalue()
 
 
 def caption(**made: Any) -> str:

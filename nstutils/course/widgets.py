@@ -5,11 +5,9 @@ Where no kernel runs, a reader sees a still figure in their place.
 """
 
 import html
-import io
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
@@ -45,19 +43,18 @@ def explore(draw: Draw, words: str, **controls: Sequence[Any]) -> None:
 
 def menus(controls: Mapping[str, Sequence[Any]]) -> dict[str, ipywidgets.SelectionSlider]:
     """A slider for each name, over its choices, at the first of them; numbers rise from left to right."""
-    return {name: _menu(name.replace("_", " "), choices) for name, choices in controls.items()}
-
-
-def _menu(name: str, choices: Sequence[Any]) -> ipywidgets.SelectionSlider:
-    numbers = all(isinstance(choice, int | float) for choice in choices)
-    return ipywidgets.SelectionSlider(
-        options=[(str(choice), choice) for choice in (sorted(choices) if numbers else choices)],
-        value=choices[0],
-        description=name,
-        continuous_update=False,
-        style={"description_width": "initial"},
-        layout=ipywidgets.Layout(width="min(100%, 480px)"),
-    )
+    made = {}
+    for name, choices in controls.items():
+        numbers = all(isinstance(choice, int | float) for choice in choices)
+        made[name] = ipywidgets.SelectionSlider(
+            options=[(str(choice), choice) for choice in (sorted(choices) if numbers else choices)],
+            value=choices[0],
+            description=name.replace("_", " "),
+            continuous_update=False,
+            style={"description_width": "initial"},
+            layout=ipywidgets.Layout(width="min(100%, 480px)"),
+        )
+    return made
 
 
 def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBox:
@@ -69,7 +66,7 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
     def redraw(_: Any = None) -> None:
         chosen = {name: menu.value for name, menu in choices.items()}
         try:
-            picture.value = png(draw(**chosen))
+            picture.value = plots.encoded(draw(**chosen), "png", 80)
             told.value = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
         except Exception as error:  # a front end shows no traceback of a slider
             told.value = f"This choice cannot be drawn: {html.escape(files.reason(error))}"
@@ -78,13 +75,6 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
         menu.observe(redraw, names="value")
     redraw()
     return ipywidgets.VBox([*choices.values(), told, picture])
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=80)
-    return data.getvalue()
 
 
 def live(
@@ -122,9 +112,16 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
     picture = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start"))
     picture.value, told = images.encoded(still, ".jpg"), ipywidgets.HTML("Start makes a picture with these choices.")
 
+    def show(image: Tensor, words: str) -> None:
+        picture.value, told.value = images.encoded(image, ".jpg"), words
+
     def compute(chosen: Mapping[str, Any]) -> None:
         try:
-            _watched(run, chosen, Progress(steps, stop), picture, told)
+            result = run(**chosen, watch=watcher(show, steps, stop), stop=stop)
+            made = plots.caption(backbone=result.card.get("backbone"), size=max(result.image.shape[-2:]))
+            show(result.image, f"{told.value} {made}")
+        except Exception as error:  # a thread has nobody else to tell
+            told.value = f"This run ended early: {html.escape(files.reason(error))}."
         finally:
             UNDER_WAY.discard(stop)
             busy.release()
@@ -146,48 +143,34 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
     return ipywidgets.VBox([*choices.values(), ipywidgets.HBox([start, stop_button(stop)]), told, picture])
 
 
-def _watched(
-    run: Run, chosen: Mapping[str, Any], progress: "Progress", picture: ipywidgets.Image, told: ipywidgets.HTML
-) -> None:
-    """One run, its pictures and its words shown as they come; what goes wrong is told in their place."""
+def watcher(
+    show: Callable[[Tensor, str], None], steps: int, stop: threading.Event | None = None, every: float = 0.5
+) -> Callable[[Step], None]:
+    """A `watch` that shows the picture and, in words, the step, its loss and the time left: at the first step, at the end, and
+    every so many seconds between."""
+    count, first, shown = 0, 0.0, 0.0
 
     def watch(step: Step) -> None:
-        if words := progress.told(step):
-            picture.value, told.value = images.encoded(step.image, ".jpg"), words
+        nonlocal count, first, shown
+        count, now = count + 1, time.perf_counter()
+        first = now if count == 1 else first
+        if stop is not None and stop.is_set():
+            left = "stopped"
+        elif count >= steps:
+            left = "done"
+        elif count == 1:
+            left = "time left not known yet"
+        elif now - shown >= every:
+            left = f"about {(now - first) / (count - 1) * (steps - count):.0f} s left"
+        else:
+            return
+        shown = now
+        show(step.image, f"The picture after step {count} of {steps}: loss {float(step.total.mean()):.4g}, {left}")
 
-    try:
-        result = run(**chosen, watch=watch, stop=progress.stop)
-    except Exception as error:  # a thread has nobody else to tell
-        told.value = f"This run ended early: {html.escape(files.reason(error))}."
-        return
-    made = plots.caption(backbone=result.card.get("backbone"), size=max(result.image.shape[-2:]))
-    picture.value, told.value = images.encoded(result.image, ".jpg"), f"{told.value} {made}"
-
-
-@dataclass
-class Progress:
-    """How far a run of so many steps has come, told at its first step, at its end, and every so many seconds between."""
-
-    steps: int
-    stop: threading.Event | None = None
-    every: float = 0.5
-    count: int = 0
-    first: float = 0.0
-    shown: float = 0.0
-
-    def told(self, step: Step) -> str:
-        """The step, its loss and the time left in words; empty where it is not time to say it again."""
-        self.count, now = self.count + 1, time.perf_counter()
-        self.first = now if self.count == 1 else self.first
-        stopped = self.stop is not None and self.stop.is_set()
-        if not (stopped or self.count in (1, self.steps) or now - self.shown >= self.every):
-            return ""
-        self.shown = now
-        left = "stopped" if stopped else time_left(self.count, self.steps, now - self.first)
-        return f"The picture after step {self.count} of {self.steps}: loss {float(step.total.mean()):.4g}, {left}"
+    return watch
 
 
-def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5, width: int = 384) -> Callable[[Step], None]:
+def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5) -> Callable[[Step], None]:
     """A `watch` for `stylise`: the picture as it comes, its loss and the time left, put in the place of the last ones.
 
     `steps` are those of the whole run; a picture is drawn at most every `every` seconds, and at the end. `stop` is the event
@@ -199,16 +182,14 @@ def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5,
     if stop is not None:
         display(stop_button(stop))
     picture, line = (display({"text/plain": "no step yet"}, raw=True, display_id=True) for _ in range(2))
-    progress = Progress(steps, stop, every)
 
-    def watch(step: Step) -> None:
-        if told := progress.told(step):
-            words = told.partition(":")[0]
-            forms = {"image/jpeg": images.encoded(step.image, ".jpg"), "text/plain": words}
-            picture.update(forms, raw=True, metadata={"image/jpeg": {"alt": words, "width": width}})
-            line.update({"text/markdown": f"*{told}*", "text/plain": told}, raw=True)
+    def show(image: Tensor, told: str) -> None:
+        words = told.partition(":")[0]
+        forms = {"image/jpeg": images.encoded(image, ".jpg"), "text/plain": words}
+        picture.update(forms, raw=True, metadata={"image/jpeg": {"alt": words, "width": 384}})
+        line.update({"text/markdown": f"*{told}*", "text/plain": told}, raw=True)
 
-    return watch
+    return watcher(show, steps, stop, every)
 
 
 def stop_button(stop: threading.Event) -> ipywidgets.Button:
@@ -225,10 +206,3 @@ def hear(widget: ipywidgets.Widget) -> None:
     ipykernel 7.4 hands a message on to the shell that made the widget, which is busy computing; it forgets that with this.
     """
     vars(widget.comm).pop("_reply_subshell_id", None)
-
-
-def time_left(done: int, steps: int, seconds: float) -> str:
-    """What is left of a run, in words: `seconds` have gone by since the first of the `done` steps."""
-    if done >= steps:
-        return "done"
-    return f"about {seconds / (done - 1) * (steps - done):.0f} s left" if done > 1 else "time left not known yet"
