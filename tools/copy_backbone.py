@@ -16,6 +16,7 @@ on from there, exactly. PHOTOS are folders or zip files.
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,13 +37,8 @@ from nstutils.runs.devices import choose
 
 CONVS = VGG_CONVS["vgg16"]
 PLAN = [f"{block}_{index}" for block, count in enumerate(CONVS, 1) for index in range(1, count + 1)]
-AIMS = {
-    "1": 1.0,
-    "2": 1.0,
-    "3": 1.0,
-    "4": 2.0,
-    "5": 3.0,
-}  # what share of a block's variance may stay wrong, relative to the others'
+# what share of a block's variance may stay wrong, relative to the others'
+AIMS = {"1": 1.0, "2": 1.0, "3": 1.0, "4": 2.0, "5": 3.0}
 UNUSED = ("5_2", "5_3")  # no loss of the course asks for them: they count a tenth
 STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_1": 0.5}  # of the transfers that are visited
 CONTENT = "relu4_2"
@@ -321,13 +317,45 @@ def finished(training: Training, out: Path, header: Mapping[str, str], facts: Ma
     weights.save(copy, out, **header, **written)
 
 
+def begun(args: argparse.Namespace, teacher: FeatureExtractor, source: Source, checkpoint: Path) -> Training:
+    """A training at its checkpoint, or a new one from what least squares gives."""
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["teacher"] != teacher.sha256:
+            sys.exit(f"{checkpoint} is a copy of another teacher than {teacher.name}; give that teacher, or another OUT")
+        kept = {name: Kept(*value) for name, value in state["kept"].items()}
+        training = Training(teacher, vgg(args.widths, CONVS), kept, source, args.lr)
+        training.load(state)
+        return training
+    begin, larger = time.perf_counter(), Source(args.photographs, FIT[1])
+    net, kept = fit(teacher, args.widths, larger.batch(FIT[0], np.random.default_rng(args.seed)))
+    training = Training(teacher, net, kept, source, args.lr)
+    training.seconds = time.perf_counter() - begin
+    training.save(checkpoint)
+    return training
+
+
+def train(training: Training, args: argparse.Namespace, checkpoint: Path) -> None:
+    """Go on to the last step; a line and a checkpoint every few minutes."""
+    before, begin = training.seconds, time.perf_counter()
+    while training.begun < args.steps:
+        training.begun += 1
+        loss = training.step(training.begun, args.steps, args.batch, args.seed)
+        training.seconds = before + time.perf_counter() - begin
+        if training.begun % EVERY == 0 or training.begun == args.steps:
+            told = " ".join(f"{layer[4:]} {value:.2%}" for layer, value in training.errors().items())
+            print(f"{training.begun} {training.seconds:.0f} s loss {loss:.4f} held out: {told}", flush=True)
+            training.save(checkpoint)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Fit, train and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photographs", nargs="+", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--teacher", default="vgg16-hed", help="a network's name, or a file of VGG-16's weights")
-    parser.add_argument("--widths", default="32,64,144,224,256", help="filters of the five blocks")
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--widths", type=widths, default="32,64,144,224,256", help="filters of the five blocks")
+    parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=112, help="pixels on the side of a crop")
     parser.add_argument("--lr", type=float, default=3e-4)
@@ -338,33 +366,15 @@ def main(arguments: list[str] | None = None) -> None:
     file = Path(args.teacher)
     teacher = weights.backbone("vgg16", weights=file) if file.is_file() else weights.backbone(args.teacher)
     source, checkpoint = Source(args.photographs, args.size), args.out.with_suffix(".checkpoint.pt")
-    widths = [int(width) for width in args.widths.split(",")]
-    begin = time.perf_counter()
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["teacher"] != teacher.sha256:
-            parser.error(f"{checkpoint} is a copy of another teacher than {teacher.name}; give that teacher, or another OUT")
-        kept = {name: Kept(*value) for name, value in state["kept"].items()}
-        training = Training(teacher, vgg(widths, CONVS), kept, source, args.lr)
-        training.load(state)
-    else:
-        larger = Source(args.photographs, FIT[1])
-        net, kept = fit(teacher, widths, larger.batch(FIT[0], np.random.default_rng(args.seed)))
-        training = Training(teacher, net, kept, source, args.lr)
-        training.seconds = time.perf_counter() - begin
-        training.save(checkpoint)
+    training = begun(args, teacher, source, checkpoint)
+    train(training, args, checkpoint)
     facts = {"teacher": teacher.name, "photographs": sum(map(len, source.photographs)), "batch": args.batch, "size": args.size}
-    before, begin = training.seconds, time.perf_counter()
-    while training.begun < args.steps:
-        training.begun += 1
-        loss = training.step(training.begun, args.steps, args.batch, args.seed)
-        training.seconds = before + time.perf_counter() - begin
-        if training.begun % EVERY == 0 or training.begun == args.steps:
-            told = " ".join(f"{layer[4:]} {value:.2%}" for layer, value in training.errors().items())
-            print(f"{training.begun} {training.seconds:.0f} s loss {loss:.4f} held out: {told}", flush=True)
-            training.save(checkpoint)
-    header = {"teacher": teacher.name, "teacher_sha256": teacher.sha256}
-    finished(training, args.out, header, facts)
+    finished(training, args.out, {"teacher": teacher.name, "teacher_sha256": teacher.sha256}, facts)
+
+
+def widths(text: str) -> list[int]:
+    """Numbers with commas."""
+    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":
