@@ -192,7 +192,12 @@ def geometry(extractor: FeatureExtractor) -> list[Layer]:
     for name, module in extractor.net.named_children():
         kernel, step, padding, up = 1, 1, 0, False
         if isinstance(module, nn.Conv2d):
-            channels, kernel, step, padding = module.out_channels, *(v[0] for v in _conv_numbers(module))
+            channels, kernel, step, padding = (
+                module.out_channels,
+                module.kernel_size[0],
+                module.stride[0],
+                int(module.padding[0]),
+            )
         elif isinstance(module, Fire):
             channels, kernel, padding = 2 * module.expand3x3.out_channels, 3, 1
         elif isinstance(module, nn.AvgPool2d | nn.MaxPool2d):
@@ -205,82 +210,28 @@ def geometry(extractor: FeatureExtractor) -> list[Layer]:
     return rows
 
 
-def _conv_numbers(conv: nn.Conv2d) -> tuple[tuple[int, ...], ...]:
-    return conv.kernel_size, conv.stride, tuple(int(p) for p in conv.padding)
-
-
 def converted(extractor: FeatureExtractor, dtype: torch.dtype) -> FeatureExtractor:
     """The same network in another number type; itself when it has that type already."""
     return extractor if extractor.weight.dtype == dtype else copy.deepcopy(extractor).to(dtype)
 
 
 @torch.no_grad()
-def rescaled(extractor: FeatureExtractor, images: Sequence[Tensor]) -> FeatureExtractor:
-    """Gatys' normalisation: every filter scaled to a mean activation of 1 over `images`; what the network computes is the
-    same up to these scales, because each next layer takes them back. A filter that never fires stays as it is."""
-    result = copy.deepcopy(extractor)
-    result.sha256 = f"{extractor.sha256}, rescaled"
-    xs = [result.prepared(image) for image in images]
-    scale = xs[0].new_ones(3)
-    for module in result.net:
-        if isinstance(module, nn.Conv2d):
-            scale = _rescale(module, xs, scale)
-        elif isinstance(module, Fire):
-            inner = _rescale(module.squeeze, xs, scale)
-            squeezed = [module.squeeze(x).relu() for x in xs]
-            scale = torch.cat([_rescale(conv, squeezed, inner) for conv in (module.expand1x1, module.expand3x3)])
-        xs = [module(x) for x in xs]
-    return result
-
-
-def _rescale(conv: nn.Conv2d, xs: Sequence[Tensor], incoming: Tensor) -> Tensor:
-    """Undo the scales of the incoming channels, scale every filter to mean activation 1; returns the filters' means."""
-    conv.weight.mul_(incoming.view(1, -1, 1, 1))
-    activations = [conv(x).relu().double() for x in xs]
-    positions = sum(a.numel() // a.shape[1] for a in activations)
-    mean = torch.stack([a.sum((0, 2, 3)) for a in activations]).sum(0) / positions
-    mean = torch.where(mean > 1e-6 * mean.max(), mean, torch.ones_like(mean)).to(conv.weight.dtype)
-    conv.weight.div_(mean.view(-1, 1, 1, 1))
-    if conv.bias is not None:
-        conv.bias.div_(mean)
-    return mean
-
-
-BALANCE = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 0.5}  # what an artwork's |A|²/(4 N²) is to be in each block, over their mean
-
-
-@torch.no_grad()
-def balance(extractor: FeatureExtractor, artworks: Sequence[Tensor]) -> dict[str, float]:
-    """The scales for `scaled` with which eqs. 4 and 5 are balanced: |A|²/(4 N²) of these artworks, in the mean, is in every
-    layer what `BALANCE` gives its block, so that equal weights w_l weigh the layers' relative errors 8, 4, 2, 1 and ½."""
-    layers = [name for name in extractor.layers if name.startswith("relu")]
-    sizes = dict.fromkeys(layers, 0.0)
-    for artwork in artworks:
-        for layer, features in extractor(artwork, layers).items():
-            f = features.flatten(2)
-            sizes[layer] += ((f @ f.mT / f.shape[2]).square().sum() / (4 * f.shape[1] ** 2)).item() / len(artworks)
-    mean = sum(BALANCE.values()) / len(BALANCE)
-    return {f"conv{layer[4:]}": (sizes[layer] * mean / BALANCE[int(layer[4])]) ** 0.25 for layer in layers}
-
-
-@torch.no_grad()
 def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
     """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
     ReLU and pooling pass a positive factor on, and the next convolution takes it back."""
-    convs = {name: module for name, module in extractor.net.named_children() if isinstance(module, nn.Conv2d)}
-    unknown = [name for name in scales if name not in convs]
+    unknown = [name for name in scales if name not in extractor.layers or not name.startswith("conv")]
     if unknown or extractor.family != "vgg":
         raise UserError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
-    bad = [name for name, scale in scales.items() if not 0 < scale < float("inf")]
-    if bad:
-        raise UserError(f"the scale of {bad[0]} is {scales[bad[0]]}, but must be a positive number; a ReLU passes no other on")
-    result = copy.deepcopy(extractor)
+    for name, scale in scales.items():
+        if not 0 < scale < float("inf"):
+            raise UserError(f"the scale of {name} is {scale}, but must be a positive number; a ReLU passes no other on")
+    result, incoming = copy.deepcopy(extractor), 1.0
     told = json.dumps(dict(sorted(scales.items())))
     result.sha256 = f"{extractor.sha256}, scaled {hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    incoming = 1.0
-    for name in convs:
-        conv, scale = result.net.get_submodule(name), float(scales.get(name, 1.0))
-        conv.weight.mul_(incoming / scale)  # type: ignore[operator]
-        conv.bias.div_(scale)  # type: ignore[operator]
-        incoming = scale
+    for name, conv in result.net.named_children():
+        if isinstance(conv, nn.Conv2d):
+            scale = float(scales.get(name, 1.0))
+            conv.weight.mul_(incoming / scale)
+            conv.bias.div_(scale)  # type: ignore[union-attr]
+            incoming = scale
     return result

@@ -15,7 +15,6 @@ from nstutils.backbones import (
     FeatureExtractor,
     converted,
     geometry,
-    rescaled,
     scaled,
     squeezenet,
     vgg,
@@ -228,33 +227,6 @@ def test_squeezenet_is_built_from_torchvision_s_state_and_others_are_refused() -
     assert torch.equal(net.net.fire2.squeeze.weight, state["features.3.squeeze.weight"])  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="these weights are not of squeezenet: .* has shape .*, wanted .*; give the file"):
         weights.build("squeezenet", vgg(NARROW).state_dict(), {"sha256": "abc"})
-
-
-@pytest.mark.parametrize("kind", ["vgg19", "squeezenet"])
-def test_rescaled_filters_have_mean_activation_one_and_compute_the_same_up_to_their_scales(kind: str) -> None:
-    net, pictures = mixed_signs(kind, "avg"), [picture(1, 3, 48, 60), picture(1, 3, 60, 40, seed=1)]
-    scaled = rescaled(net, pictures)
-    names = [name for name in net.layers if name.startswith(("relu", "fire"))]
-    old, new = ([n(x, names) for x in pictures] for n in (net, scaled))
-    for name in names:
-        before, after = (torch.cat([f[name].flatten(2) for f in found], 2)[0] for found in (old, new))
-        mean = before.mean(1)
-        alive = mean > 1e-6 * mean.max()
-        assert alive.any()
-        torch.testing.assert_close(after.mean(1)[alive], torch.ones_like(mean)[alive], rtol=1e-9, atol=0)
-        torch.testing.assert_close(after[alive] * mean[alive, None], before[alive], rtol=1e-8, atol=1e-12)
-
-
-def test_a_filter_that_never_fires_is_not_scaled_and_the_network_given_stays_as_it_was() -> None:
-    net = network("vgg19")
-    net.net.conv2_1.bias.data[0] = -1e9  # type: ignore[union-attr, operator]
-    before = {k: v.clone() for k, v in net.state_dict().items()}
-    scaled = rescaled(net, [picture(1, 3, 40, 40)])
-    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    assert all(torch.isfinite(v).all() for v in scaled.state_dict().values())
-    found = scaled(picture(1, 3, 40, 40), ["relu2_1"])["relu2_1"].mean((0, 2, 3))
-    assert found[0] == 0
-    torch.testing.assert_close(found[1:], torch.ones(3).double())
 
 
 @pytest.mark.parametrize("kind", ["vgg19", "vgg16"])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from test_backbones import mixed_signs, network, picture
 
 from nstutils import backbone, images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
@@ -203,3 +204,30 @@ def test_what_made_every_committed_file_is_told() -> None:
     tools = [path for path in TOOLS.iterdir() if path.suffix == ".py" or (path / "__main__.py").exists()]
     assert [path.name for path in tools if f"tools/{path.name}" not in readme] == []
     assert [name for name in re.findall(r"python (tools/[\w/.]+)", readme) if not (root / name).exists()] == []
+
+
+@pytest.mark.parametrize("kind", ["vgg19", "squeezenet"])
+def test_rescaled_filters_have_mean_activation_one_and_compute_the_same_up_to_their_scales(kind: str) -> None:
+    net, pictures = mixed_signs(kind, "avg"), [picture(1, 3, 48, 60), picture(1, 3, 60, 40, seed=1)]
+    scaled = tool("train_squeezenet").rescaled(net, pictures)
+    names = [name for name in net.layers if name.startswith(("relu", "fire"))]
+    old, new = ([n(x, names) for x in pictures] for n in (net, scaled))
+    for name in names:
+        before, after = (torch.cat([f[name].flatten(2) for f in found], 2)[0] for found in (old, new))
+        mean = before.mean(1)
+        alive = mean > 1e-6 * mean.max()
+        assert alive.any()
+        torch.testing.assert_close(after.mean(1)[alive], torch.ones_like(mean)[alive], rtol=1e-9, atol=0)
+        torch.testing.assert_close(after[alive] * mean[alive, None], before[alive], rtol=1e-8, atol=1e-12)
+
+
+def test_a_filter_that_never_fires_is_not_scaled_and_the_network_given_stays_as_it_was() -> None:
+    net = network("vgg19")
+    net.net.conv2_1.bias.data[0] = -1e9  # type: ignore[union-attr, operator]
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    scaled = tool("train_squeezenet").rescaled(net, [picture(1, 3, 40, 40)])
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    assert all(torch.isfinite(v).all() for v in scaled.state_dict().values())
+    found = scaled(picture(1, 3, 40, 40), ["relu2_1"])["relu2_1"].mean((0, 2, 3))
+    assert found[0] == 0
+    torch.testing.assert_close(found[1:], torch.ones(3).double())

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nstutils import images
-from nstutils.backbones import VGG_CONVS, FeatureExtractor, balance, converted, scaled, vgg
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, converted, scaled, vgg
 from nstutils.fast.training import Photographs
 from nstutils.library import files, pictures, weights
 from nstutils.losses import gram
@@ -43,6 +43,7 @@ UNUSED = ("5_2", "5_3")  # no loss of the course asks for them: they count a ten
 STYLE = {"relu1_1": 8.0, "relu2_1": 4.0, "relu3_1": 2.0, "relu4_1": 1.0, "relu5_1": 0.5}  # of the transfers that are visited
 CONTENT = "relu4_2"
 STD = (0.25,) * 3  # the copy's own, whatever the teacher's: weights of all layers are then of one size, as Adam wants them
+BALANCE = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 0.5}  # what an artwork's |A|²/(4 N²) is to be in each block, over their mean
 ARTWORKS = ("swirls", "mosaic", "impasto", "wave", "glass", "cutpaper")  # whose Gram matrices the layers are balanced by
 FIT = (112, 160)  # crops that the fit sees, and their side
 EVERY = 250  # steps from one checkpoint to the next
@@ -299,6 +300,20 @@ class Training:
         self.adam.load_state_dict(state["adam"])
         vars(self.visited).update(state["visited"])
         self.begun, self.seconds = state["step"], state["seconds"]
+
+
+@torch.no_grad()
+def balance(extractor: FeatureExtractor, artworks: Sequence[Tensor]) -> dict[str, float]:
+    """The scales for `scaled` with which eqs. 4 and 5 are balanced: |A|²/(4 N²) of these artworks, in the mean, is in every
+    layer what `BALANCE` gives its block, so that equal weights w_l weigh the layers' relative errors 8, 4, 2, 1 and ½."""
+    layers = [name for name in extractor.layers if name.startswith("relu")]
+    sizes = dict.fromkeys(layers, 0.0)
+    for artwork in artworks:
+        for layer, features in extractor(artwork, layers).items():
+            f = features.flatten(2)
+            sizes[layer] += ((f @ f.mT / f.shape[2]).square().sum() / (4 * f.shape[1] ** 2)).item() / len(artworks)
+    mean = sum(BALANCE.values()) / len(BALANCE)
+    return {f"conv{layer[4:]}": (sizes[layer] * mean / BALANCE[int(layer[4])]) ** 0.25 for layer in layers}
 
 
 def finished(training: Training, out: Path, header: Mapping[str, str], facts: Mapping[str, Any]) -> None:

