@@ -107,8 +107,7 @@ MODES: dict[str, Callable[[Tensor, Layer], Tensor]] = dict(zip(GUIDE_MODES, (sim
 
 def reaches(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: str) -> bool:
     """Whether anything of the mask is left at every one of `layers`."""
-    rows = [row for row in geometry(net) if row.name in layers]
-    return all(bool((MODES[mode](mask, row) > 0).any()) for row in rows)
+    return all(bool((MODES[mode](mask, row) > 0).any()) for row in geometry(net) if row.name in layers)
 
 
 def coverage(masks: Sequence[Tensor]) -> dict[str, Any]:

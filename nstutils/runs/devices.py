@@ -4,20 +4,19 @@ import torch
 
 from nstutils.library.errors import UserError
 
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 def choose(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
     """The device and number type in force; refuses what this computer does not have."""
-    name = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name not in there:
-        raise UserError(f"device {device!r} is not known; choose from auto, {', '.join(there)}")
+    name = device if device != "auto" else ("cuda" if there["cuda"] else "cpu")
+    for what, value, known in (("device", name, there), ("dtype", dtype, {"auto": None, **TYPES})):
+        if value not in known:
+            raise UserError(f"{what} {value!r} is not known; choose from {', '.join(dict.fromkeys(['auto', *known]))}")
     if not there[name]:
         raise UserError(f"this computer offers no {name}; leave out the device, or choose cpu")
-    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if dtype != "auto" and dtype not in types:
-        raise UserError(f"dtype {dtype!r} is not known; choose from auto, {', '.join(types)}")
-    chosen = types[dtype] if dtype != "auto" else (torch.bfloat16 if bfloat16_pays(name) else torch.float32)
-    return torch.device(name), chosen
+    return torch.device(name), TYPES.get(dtype) or (torch.bfloat16 if bfloat16_pays(name) else torch.float32)
 
 
 def bfloat16_pays(device: str) -> bool:
@@ -42,11 +41,9 @@ def _has(feature: str) -> bool:
 def reasons(device: str = "auto", dtype: str = "auto") -> str:
     """One line for `nstutils doctor`: what was chosen and why."""
     where, what = choose(device, dtype)
-    name = {torch.float32: "float32", torch.bfloat16: "bfloat16"}[what]
-    if dtype != "auto":
-        why = "as asked"
-    elif what == torch.bfloat16:
+    why = "the processor has no bfloat16 products"
+    if what == torch.bfloat16:
         why = "the processor multiplies bfloat16 itself" + (" (AMX)" if _has("_is_amx_tile_supported") else "")
-    else:
-        why = "the processor has no bfloat16 products"
+    why = why if dtype == "auto" else "as asked"
+    name = str(what).removeprefix("torch.")
     return f"{where}, {name} inside the network ({why}), float32 for picture, Gram matrices, losses and optimiser"
