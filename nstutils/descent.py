@@ -291,7 +291,7 @@ def optimise(
     is the state of an unfinished result.
     """
     refuse_unknown("optimise", unknown, list(inspect.signature(optimise).parameters)[3:-1])
-    steps = whole_number("steps", steps, None)
+    steps = whole_number("steps", steps)
     options: dict[str, Any] = {"method": method, "lr": lr, "clamp": clamp, "fade": fade}
     stage = Stage((x.shape[-2], x.shape[-1]), steps, terms)
     ways: dict[str, Any] = {"progress": progress, "watch": watch, "stop": stop, "resume": resume}

@@ -33,14 +33,18 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
     lies on the colour `behind`; of an animation the first frame is taken. Instead of a path or known name it may be a Pillow
     image or a numpy array, height x width (x 3), in [0, 1] or of 8 bits.
     """
-    if isinstance(picture, np.ndarray):
-        image = _from_array(picture, behind)
-    elif isinstance(picture, Image.Image):
-        image = from_pil(picture, behind)
-    else:
-        with opened(pictures.find(picture)) as file:
-            image = from_pil(_reduced(ImageOps.exif_transpose(file), size), behind)
+    image = near(picture, size, behind=behind)
     return image if size is None else resize(image, size)
+
+
+def near(picture: str | os.PathLike[str] | InMemory, size: int | None, *, behind: str = "white") -> Tensor:
+    """A picture in its own size; a very large file smaller, but with four times the long side `size` at least."""
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture, behind)
+    if isinstance(picture, Image.Image):
+        return from_pil(picture, behind)
+    with opened(pictures.find(picture)) as file:
+        return from_pil(_reduced(ImageOps.exif_transpose(file), size), behind)
 
 
 def eight_bits(data: bytes, name: str) -> Image.Image:

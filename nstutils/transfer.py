@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,15 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images
-from nstutils.descent import Stage, Watch, at, coarse_to_fine
+from nstutils.descent import Watch, at, coarse_to_fine
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.losses import total
 from nstutils.results import Result
-from nstutils.runs import preflight, store
+from nstutils.runs import store
 from nstutils.runs.options import Options, refuse_unknown
-from nstutils.runs.resolve import Ahead, Picture, Problem, prepare, several
+from nstutils.runs.resolve import Picture, Problem, prepare, several
 
-LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
 
 
@@ -48,8 +48,8 @@ def stylise(
     """
     begin, chosen = time.perf_counter(), checked(options)
     target, log = _places(out, history, resume, [content, *several(style)], chosen)
-    announce = _announce if progress and not resume else None
-    problem = prepare(content, style, chosen, announce, _card(target) if resume and target else None)
+    say = partial(tqdm.write, file=sys.stderr) if progress and not resume else None
+    problem = prepare(content, style, chosen, say, _card(target) if resume and target else None)
     card = run_card(problem)
     result = _earlier(target, card) if resume and target else None
     if progress and not result:
@@ -128,24 +128,6 @@ def _card(target: Path) -> dict[str, Any]:
     return {}
 
 
-def _work(part: Ahead) -> float:
-    """Floating-point operations of the steps and of the passes that the targets take."""
-    once = [Stage(size, 1, {}) for _, size in part.passes]
-    return preflight.work(part.net.net, part.layers, [*part.stages, *once])
-
-
-def _announce(parts: Sequence[Ahead]) -> None:
-    """Say before a long run how long it and its targets will take, and how much memory."""
-    tile = parts[-1].net.tile
-    if tile or sum(map(_work, parts)) > LONG:
-        each = [preflight.estimate(part.net, part.layers, part.stages, part.method) for part in parts]
-        before = [preflight.memory(view, part.layers, size, None) for part in parts for view, size in part.passes]
-        memory = max(*before, *(one.memory for one in each))
-        told = preflight.Estimate(sum(one.seconds for one in each), memory, tile)
-        first = preflight.span(sum(preflight.passing(part.layers, part.passes) for part in parts))
-        tqdm.write(f"this run will take {told}, once its targets are computed, which takes {first}", file=sys.stderr)
-
-
 def _tell_masks(problem: Problem) -> None:
     """Say where masks leave a gap or overlap."""
     for name, means in (("gap", "belong to no region and take no style"), ("overlap", "take more than one style")):
@@ -158,7 +140,7 @@ def run_card(problem: Problem) -> dict[str, Any]:
     net, draft = problem.exact, problem.draft
     return (
         {
-            "settings": problem.settings,
+            "settings": problem.task.settings,
             "seed": problem.options.seed,
             "backbone": net.name,
             "weights_sha256": net.sha256,
@@ -177,7 +159,7 @@ def _told_draft(draft: Problem) -> dict[str, Any]:
     """What the card tells of the draft: its network, its units, its steps."""
     kappa = {str(max(targets.size)): targets.kappa for targets in draft.scales}
     net = {"backbone": draft.exact.name, "weights_sha256": draft.exact.sha256}
-    return net | {"kappa_by_size": kappa, "steps": draft.options.steps}
+    return net | {"kappa_by_size": kappa, "steps": draft.task.steps}
 
 
 def head(problem: Problem, setup: float) -> dict[str, Any]:
@@ -200,4 +182,4 @@ def recoloured(problem: Problem, image: Tensor) -> Tensor:
     """The picture with the photograph's colours, where the run is one of brightness alone."""
     if problem.options.keep_colour != "luminance":
         return image
-    return images.with_luminance_of(image, images.resize(problem.photograph, (image.shape[-2], image.shape[-1])))
+    return images.with_luminance_of(image, images.resize(problem.pictures.photograph, (image.shape[-2], image.shape[-1])))

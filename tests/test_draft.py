@@ -1,7 +1,6 @@
 """Draft and polish: the copy's steps first, then the network's own; card, history, going on; what cannot be drafted."""
 
 import json
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -183,11 +182,11 @@ def test_a_long_run_is_announced_once_with_the_steps_of_both(
 ) -> None:
     asked: list[Any] = []
 
-    def estimate(view: Any, layers: Any, stages: Any, *_: Any) -> preflight.Estimate:
-        asked.append((view.net.name, [stage.steps for stage in stages]))
-        return preflight.Estimate(50.0, 10**9, None)
+    def estimate(run: preflight.Ahead) -> preflight.Estimate:
+        asked.append((run.net.net.name, [count for _, count in run.steps]))
+        return preflight.Estimate(50.0, 10**9)
 
-    monkeypatch.setattr(sys.modules["nstutils.transfer"], "LONG", 0.0)
+    monkeypatch.setattr(preflight, "LONG", 0.0)
     monkeypatch.setattr("nstutils.runs.preflight.estimate", estimate)
     stylise(*pictures, **DRAFT, progress=True)
     assert asked == [("classroom", [5, 5]), ("vgg16-hed", [2])]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from nstutils.papers.experiments import find
 from nstutils.papers.judging import Case, Plan, targets
 from nstutils.runs import preflight
 from nstutils.runs.options import PAPERS, Options
-from nstutils.runs.resolve import prepare, style_long, style_sizes
+from nstutils.runs.resolve import accept, prepare, style_long
 from nstutils.runs.tiles import View
 
 LAYERS: dict[str, Any] = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
@@ -56,10 +55,10 @@ def test_without_a_word_the_style_has_twice_the_pictures_size_and_at_most_its_ow
 
 
 def test_before_the_last_scale_a_style_keeps_the_pixels_that_its_layers_need() -> None:
-    net, options = backbone("classroom"), Options(size=128, style_size=40, style_layers=("relu5_1",))
     styles = [torch.zeros(1, 3, 30, 60), torch.zeros(1, 3, 64, 64)]
-    assert style_sizes(options, net, styles, 128) == [(20, 40), (40, 40)]
-    assert style_sizes(options, net, styles, 32) == [(16, 32), (16, 16)]
+    task = accept("town", styles, Options(size=128, style_size=40, style_layers=("relu5_1",)))
+    assert task.style_sizes(styles, 128) == [(20, 40), (40, 40)]
+    assert task.style_sizes(styles, 32) == [(16, 32), (16, 16)]
 
 
 @pytest.mark.parametrize(("scale", "long"), [(1.0, 64), (2.0, 40)])
@@ -240,7 +239,7 @@ def test_the_time_of_large_targets_is_told(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nstutils.runs.resolve._targets", stopped)
-    monkeypatch.setattr(sys.modules["nstutils.transfer"], "LONG", 2e9)
+    monkeypatch.setattr(preflight, "LONG", 2e9)
     told = []
     for size in (None, 768):
         with pytest.raises(KeyboardInterrupt):
@@ -249,7 +248,9 @@ def test_the_time_of_large_targets_is_told(
     assert not told[0]
     assert re.search(r"will take about .* GB, once its targets are computed, which takes about \d+ seconds$", told[1].strip())
     net = backbone("classroom")
-    few, many = (preflight.passing(("relu2_1",), [(View(net), (n, n))]) for n in (64, 4096))
+    few, many = (
+        preflight.passing(preflight.Ahead(View(net), ("relu2_1",), "adam", [], [(View(net), (n, n))])) for n in (64, 4096)
+    )
     assert 0 < few < many
 
 

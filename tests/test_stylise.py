@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
 from nstutils.backbones import vgg
 from nstutils.descent import coarse_to_fine
+from nstutils.library.errors import UserError
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
 from nstutils.runs.store import state_path
@@ -220,6 +222,39 @@ def test_nothing_to_minimise_is_refused(pictures: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": "10"}, "steps is '10', but must be a whole number"),
+        ({"size": 64.5}, "size is 64.5, but must be a whole number"),
+        ({"alpha": "1"}, "alpha is '1', but must be a number"),
+        ({"style_layers": "relu1_1"}, r"style_layers is 'relu1_1', but wants a list of layers; give \['relu1_1'\]"),
+        ({"content_layers": "relu4_2"}, r"content_layers is 'relu4_2', but wants a list of layers"),
+        ({"tile": 32}, "tile is 32, but must be at least 64"),
+        ({"lr": 0}, "lr is 0, but must be a positive number; leave it out"),
+        ({"beta": -1.0}, "beta is -1.0, but a weight is a number from 0 up"),
+        ({"colour": "keep"}, "stylise has no option 'colour'"),
+    ],
+)
+def test_usual_mistakes_are_answered_in_a_sentence(options: dict[str, Any], words: str, pictures: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=words):
+        stylise(*pictures, **options)
+
+
+def test_a_very_large_file_is_never_held_in_floats(tmp_path: Path) -> None:
+    """As content and style, 88 million pixels took 3.5 GB at --size 64."""
+    Image.new("L", (9400, 9400), 128).save(tmp_path / "large.png")
+    code = (
+        "import resource, sys, nstutils\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "nstutils.stylise('town', 'swirls', size=64, steps=1)\n"
+        "before = peak()\n"
+        "nstutils.stylise('large.png', 'large.png', size=64, steps=1, init='noise')\n"
+        "sys.exit(peak() - before > 1_000_000)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
     ("shape", "size", "wanted"), [((32, 48), 24, (16, 24)), ((48, 32), 24, (24, 16)), ((20, 20), 33, (33, 33))]
 )
 def test_size_is_the_long_side(shape: tuple[int, int], size: int, wanted: tuple[int, int]) -> None:
@@ -273,7 +308,7 @@ def test_match_gives_the_styles_the_mean_colours_of_the_photograph() -> None:
     photograph = torch.rand(1, 3, 24, 24) * torch.tensor([0.3, 0.1, 0.2]).view(1, 3, 1, 1) + 0.4
     artwork = torch.rand(1, 3, 24, 24) * 0.5
     problem = prepare(photograph, artwork, Options(**QUICK, keep_colour="match"))
-    assert torch.allclose(problem.styles[0].mean((2, 3)), photograph.mean((2, 3)), atol=0.01)
+    assert torch.allclose(problem.pictures.styles[0].mean((2, 3)), photograph.mean((2, 3)), atol=0.01)
     options = QUICK | {"steps": 60, "scales": "1", "alpha": 0}
     kept, plain = (stylise(photograph, artwork, **options, keep_colour=k).image for k in ("match", None))
     away = [(image.mean((2, 3)) - photograph.mean((2, 3))).norm() for image in (kept, plain)]

@@ -22,8 +22,9 @@ from torch import Tensor
 from nstutils import Result, UserError, load, save, stylise, sweep
 from nstutils import losses as losses_module
 from nstutils.backbones import vgg
-from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram, joined
+from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
 from nstutils.runs import preflight, sweeps
+from nstutils.runs.batches import joined
 from nstutils.runs.options import PAPERS
 from nstutils.runs.sweeps import SweepError, grid
 

@@ -290,7 +290,7 @@ def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) ->
         seconds.append(time.perf_counter() - begin)
     terms = problem.stages()[-1].terms
     with torch.no_grad():
-        found, still = (evaluate(problem.exact, x.to(problem.content), terms) for x in (painted, p))  # type: ignore[arg-type]
+        found, still = (evaluate(problem.exact, x.to(problem.pictures.content), terms) for x in (painted, p))  # type: ignore[arg-type]
     losses = {name: float(value) for name, value in (found | {"total": total(found, terms)}).items()}  # type: ignore[arg-type]
     history = {"seconds": statistics.median(seconds[1:]), "final": losses, "photograph": float(total(still, terms))}  # type: ignore[arg-type]
     return painted, history

@@ -5,6 +5,8 @@ import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from nstutils.library.errors import UserError
@@ -24,15 +26,24 @@ PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; A
 }  # fmt: skip
 
 
-def whole_number(name: str, value: Any, most: int | None, least: int = 1) -> int:
-    """`value` as a whole number; refuses others, and those outside its bounds."""
+def whole_number(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
+    """`value` as a whole number between these bounds; refuses others."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise UserError(f"{name} is {value!r}, but must be a whole number; give for instance {least + 1}")
+        raise UserError(f"{name} is {value!r}, but must be a whole number; give it without quotes and point")
     if value < least:
         raise UserError(f"{name} is {value}, but must be at least {least}; give a positive whole number")
-    if most and value > most:
+    if value > most:
         raise UserError(f"{name} is {value}, but must be at most {most}; give a smaller one")
     return operator.index(value)
+
+
+def _number(name: str, value: Any, positive: bool = False) -> None:
+    """Refuse what is no number, or below zero (or zero, where it must be positive)."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UserError(f"{name} is {value!r}, but must be a number; give it without quotes")
+    if not math.isfinite(value) or value < 0 or (positive and not value):
+        wanted = "must be a positive number" if positive else "a weight is a number from 0 up"
+        raise UserError(f"{name} is {value}, but {wanted}; {'leave it out' if positive else 'give 0 to leave this part out'}")
 
 
 def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> None:
@@ -58,16 +69,20 @@ class Options:
     """Every option of `stylise`."""
 
     preset: str | None = option(None, "size and steps together (default: quick)", choices=tuple(PRESETS))
-    size: int | None = option(None, "long side in pixels (default: the preset's)", kind="int", metavar="N")
+    size: int | None = option(None, "long side in pixels (default: the preset's)", kind="int", most=LARGEST, metavar="N")
     style_size: int | None = option(
         None,
         "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: by "
         "style-scale)",
         kind="int",
+        most=LARGEST,
         metavar="N",
     )
     style_scale: float = option(
-        2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", metavar="X"
+        2.0,
+        "without style-size, the long side of the styles over the picture's (above 1: at most the file's)",
+        positive=True,
+        metavar="X",
     )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", kind="int", metavar="N")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
@@ -81,10 +96,11 @@ class Options:
         None,
         f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})",
         kind="float",
+        positive=True,
         metavar="X",
     )
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
-    seed: int = option(0, "seed of the noise", metavar="N")
+    seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1, metavar="N")
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
     beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
     tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
@@ -117,7 +133,12 @@ class Options:
         choices=GUIDE_MODES,
     )
     tile: int | None = option(
-        None, "compute in tiles of N pixels (default: where the memory asks for it)", kind="int", metavar="N"
+        None,
+        "compute in tiles of N pixels (default: where the memory asks for it)",
+        kind="int",
+        least=64,
+        most=LARGEST,
+        metavar="N",
     )
     draft: bool = option(
         False,
@@ -128,52 +149,40 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no run could use."""
-        for name in ("size", "style_size", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}, but must be at least 1; give a positive whole number")
-        for name in ("size", "style_size"):
-            if (getattr(self, name) or 0) > LARGEST:
-                raise UserError(f"{name} is {getattr(self, name)}, but must be at most {LARGEST}; give a smaller one")
-        if self.tile is not None and not 64 <= self.tile <= LARGEST:
-            raise UserError(f"tile is {self.tile}, but must be from 64 to {LARGEST} pixels; leave it out to have it chosen")
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), item.metadata)
         if self.draft and self.steps == 1:
             raise UserError("steps is 1, but a draft needs at least 2, one for each network; give more, or leave draft out")
-        for name in ("alpha", "beta", "tv"):
-            _positive(name, getattr(self, name))
-        if not (math.isfinite(self.style_scale) and 0 < self.style_scale <= LARGEST):
-            raise UserError(f"style_scale is {self.style_scale}, but must be a positive number; give for instance 2")
-        if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
-            raise UserError(f"lr is {self.lr}, but a learning rate is a positive number; leave it out for the default")
         if not (self.alpha or self.beta or self.tv):
             raise UserError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
-        if not 0 <= self.seed < 2**63:
-            raise UserError(f"seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1; give another")
-        for name in ("content_guide", "style_guide"):
-            if getattr(self, name) is not None and not isinstance(getattr(self, name), list | tuple):
-                raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
-        for item in fields(self):
-            choices, value = item.metadata.get("choices"), getattr(self, item.name)
-            if choices and value is not None and value not in choices:
-                raise UserError(f"{item.name} {value!r} is not known; choose from {', '.join(choices)}")
 
 
-def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise UserError(f"{name} is {value}, but a weight is a number from 0 up; give 0 to leave this part out")
+def _check(name: str, value: Any, facts: Mapping[str, Any]) -> None:
+    """Refuse a value that is not of its option's kind, within its bounds, or one of its choices."""
+    kind = facts["kind"]
+    if value is None:
+        return
+    if kind == "int":
+        whole_number(name, value, facts.get("least", 1), facts.get("most", math.inf))
+    elif kind == "float":
+        _number(name, value, facts.get("positive", False))
+    elif kind == "repeated" and not isinstance(value, list | tuple):
+        raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
+    elif kind == "names" and isinstance(value, str):
+        raise UserError(f"{name} is {value!r}, but wants a list of layers; give [{value!r}]")
+    elif "choices" in facts and value not in facts["choices"]:
+        raise UserError(f"{name} {value!r} is not known; choose from {', '.join(facts['choices'])}")
 
 
-def scale_sizes(scales: str, size: int | None) -> list[int] | None:
-    """The long sides that `scales` names, None for 'auto'; refuses a list that does not rise to `size`."""
-    if scales == "auto":
-        return None
-    if scales == "1":
-        return [size] if size else []
+def scale_sizes(scales: str, size: int | None) -> list[int]:
+    """The rising long sides that `scales` names, none for 'auto' and '1'; refuses a list that does not rise to `size`."""
+    if scales in ("auto", "1"):
+        return []
     try:
         sizes = [int(part) for part in str(scales).split(",")]
     except ValueError:
         sizes = []
-    if not sizes or sizes[0] < 1 or any(a >= b for a, b in zip(sizes, sizes[1:], strict=False)):
+    if not sizes or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
         raise UserError(f"scales {scales!r} is not understood; give auto, 1, or rising long sides, as 64,128,256")
     if sizes[-1] > LARGEST:
         raise UserError(f"the last of the scales is {sizes[-1]}, but must be at most {LARGEST}; give smaller long sides")
@@ -182,12 +191,10 @@ def scale_sizes(scales: str, size: int | None) -> list[int] | None:
     return sizes
 
 
-def weights_for(name: str, values: Sequence[float] | None, count: int, what: str) -> tuple[float, ...] | None:
-    """`values` as one weight for each of `count` things, or None; refuses another number, negative ones and all zero."""
-    if values is None:
-        return None
+def weights_for(name: str, values: Sequence[float], count: int, what: str) -> tuple[float, ...]:
+    """`values` as one weight for each of `count` things; refuses another number, negative ones and all zero."""
     for value in values:
-        _positive(name, value)
+        _number(name, value)
     if len(values) != count:
         raise UserError(f"{name} gives {len(values)} weights for {count} {what}; give one for each")
     if not any(values):
@@ -195,9 +202,12 @@ def weights_for(name: str, values: Sequence[float] | None, count: int, what: str
     return tuple(float(value) for value in values)
 
 
-def layer_schedule(weights: Any, layers: Sequence[str]) -> dict[int, tuple[float, ...] | None]:
-    """The style-layer weights by the step they begin at: from a list, or a dict {step: list} (document B changes them)."""
+def layer_schedule(weights: Any, count: int) -> dict[int, tuple[float, ...]]:
+    """The weights of `count` style layers by the step they begin at: from a list, or a dict {step: list} (document B changes
+    them); of equal ones, where none are given."""
+    equal = [1 / count] * count
     table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
     if min(table, default=0) != 1:
         raise UserError(f"layer_weights begin at step {min(table, default=0)}, but step 1 needs weights too; give them first")
-    return {step: weights_for("layer_weights", table[step], len(layers), "style layers") for step in sorted(table)}
+    given = {step: equal if table[step] is None else table[step] for step in sorted(table)}
+    return {step: weights_for("layer_weights", values, count, "style layers") for step, values in given.items()}

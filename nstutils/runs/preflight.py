@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -13,10 +14,11 @@ from torch import nn
 
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, geometry
-from nstutils.descent import Stage, descend
+from nstutils.descent import descend
 from nstutils.losses import StyleLoss, Terms, gram
 from nstutils.runs.tiles import View
 
+LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
 PICTURES = 12  # a step holds this many pictures: the picture, its gradient, the optimiser's moments, the best, copies
 CURVATURES = 42  # and L-BFGS this many more
@@ -31,60 +33,75 @@ FILES = (  # of a group, in its two versions: the limit, what is taken, what of 
 )
 PROBES = (96, 224)  # sides of the two squares that are timed
 
+Size = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a run is about to compute, before its targets are there."""
+
+    net: View
+    layers: Sequence[str]
+    method: str
+    steps: Sequence[tuple[Size, int]]  # of each scale: its size and how many
+    passes: Sequence[tuple[View, Size]] = ()  # of the targets: how and at which size
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds and bytes a run will take beyond what is in memory already, and the tiles it needs (None: none)."""
+    """Seconds and bytes that a run will take beyond what is in memory already."""
 
     seconds: float
     memory: int
-    tile: int | None
-
-    def __str__(self) -> str:
-        """In words."""
-        told = f"{span(self.seconds)} and {self.memory / 1e9:.1f} GB"
-        return told + (f", in tiles of {self.tile} pixels" if self.tile else "")
 
 
-def span(seconds: float) -> str:
-    """Seconds in words."""
+def announcement(parts: Sequence[Ahead]) -> str:
+    """What to say before a long run of these parts: its time, its memory and its tiles; empty where it is short."""
+    tile = parts[-1].net.tile
+    if not tile and sum(work(p.net.net, p.layers, [*p.steps, *((size, 1) for _, size in p.passes)]) for p in parts) <= LONG:
+        return ""
+    each = [estimate(part) for part in parts]
+    most = max(*(one.memory for one in each), *(memory(v, p.layers, size, None) for p in parts for v, size in p.passes))
+    told = f"{_span(sum(one.seconds for one in each))} and {most / 1e9:.1f} GB"
+    told += f", in tiles of {tile} pixels" if tile else ""
+    return f"this run will take {told}, once its targets are computed, which takes {_span(sum(map(passing, parts)))}"
+
+
+def _span(seconds: float) -> str:
     return f"about {seconds:.0f} seconds" if seconds < 120 else f"about {seconds / 60:.0f} minutes"
 
 
-def work(net: FeatureExtractor, layers: Sequence[str], stages: Sequence[Stage]) -> float:
-    """Floating-point operations of a run: twice the convolutions' forward pass at every step."""
-    once, modules = 0.0, dict(net.net.named_children())
-    for row in geometry(net)[: depth(net, layers)]:
-        module = modules[row.name]
-        once += sum(2 * p.numel() for p in module.parameters() if p.ndim > 1) / row.stride**2
-    return sum(2 * once * stage.size[0] * stage.size[1] * stage.steps for stage in stages)
+def work(net: FeatureExtractor, layers: Sequence[str], steps: Sequence[tuple[Size, int]]) -> float:
+    """Floating-point operations of so many steps at some sizes: twice the convolutions' forward pass at every step."""
+    modules = dict(net.net.named_children())
+    once = sum(
+        2 * p.numel() / row.stride**2 for row in _reached(net, layers) for p in modules[row.name].parameters() if p.ndim > 1
+    )
+    return sum(2 * once * height * width * count for (height, width), count in steps)
 
 
-def depth(net: FeatureExtractor, layers: Sequence[str]) -> int:
-    """How many modules a pass goes through to reach the deepest of `layers`."""
-    return max((net.layers.index(layer) + 1 for layer in layers), default=0)
+def _reached(net: FeatureExtractor, layers: Sequence[str]) -> Any:
+    """The rows of the network's table that a pass goes through to the deepest of `layers`."""
+    return geometry(net)[: max((net.layers.index(layer) + 1 for layer in layers), default=0)]
 
 
-def memory(view: View, layers: Sequence[str], size: tuple[int, int], method: str | None) -> int:
+def memory(view: View, layers: Sequence[str], size: Size, method: str | None) -> int:
     """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs.
 
     Without a method: of one pass without gradients, as the targets take it.
     """
-    net, (height, width) = view.net, size
+    net, (height, width), each = view.net, size, view.net.weight.element_size()
     pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
     if not view.whole(size):
         boxes = [window.outer for window in view.windows(size, layers)]
         height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
-    kept = largest = 0
-    for row in geometry(net)[: depth(net, layers)]:
-        here = row.channels * row.size(height) * row.size(width) * net.weight.element_size()
-        overwritten = isinstance(dict(net.net.named_children())[row.name], nn.Conv2d) and row.name not in layers
-        kept += here if method and not overwritten else 0
-        kept += here if row.name in layers else 0  # a loss keeps its derivative too
+    kept, largest, modules = 0, 0, dict(net.net.named_children())
+    for row in _reached(net, layers):
+        here = row.channels * row.size(height) * row.size(width) * each
+        overwritten = isinstance(modules[row.name], nn.Conv2d) and row.name not in layers
+        kept += here * ((method is not None and not overwritten) + (row.name in layers))  # a loss keeps its derivative too
         largest = max(largest, here)
-    weights = sum(p.numel() for p in net.parameters()) * (
-        4 + net.weight.element_size()
-    )  # in float32, and as the steps use them
+    weights = sum(p.numel() for p in net.parameters()) * (4 + each)  # in float32, and as the steps use them
     return WORKSPACE + weights + pictures + kept + 3 * largest
 
 
@@ -119,20 +136,17 @@ def _left(folder: Path, limit: str, taken: str, idle: str) -> float:
     return math.inf
 
 
-def tile_for(
-    net: FeatureExtractor, layers: Sequence[str], size: tuple[int, int], method: str | None, what: str = "size"
-) -> int | None:
+def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: str | None, what: str = "size") -> int | None:
     """None where the whole picture fits into memory, else the tile; refuses what does not fit even so.
 
     `what` is the option that makes the picture as large as it is.
     """
-    free = free_memory(net.weight.device)
+    free, view = free_memory(net.weight.device), View(net, TILE if net.family == "vgg" else None)
     if memory(View(net), layers, size, method) <= free:
         return None
-    view = View(net, TILE if net.family == "vgg" else None)
     need = memory(view, layers, size, method)
     if need <= free:
-        return TILE
+        return view.tile
     long = max(size)
     while long > 16 and memory(view, layers, (size[0] * long // max(size), size[1] * long // max(size)), method) > free:
         long = long * 9 // 10
@@ -142,17 +156,17 @@ def tile_for(
     )
 
 
-def estimate(view: View, layers: Sequence[str], stages: Sequence[Stage], method: str) -> Estimate:
-    """What a run will take, from a short timing of the same network on two small squares (about a second)."""
-    cost = _line(lambda side: _timed(view.net, layers, side, method))
-    seconds = sum((stage.steps + 1) * cost(_pixels(view, layers, stage.size)) for stage in stages)  # one more to find its scale
-    return Estimate(seconds, memory(view, layers, stages[-1].size, method), view.tile)
+def estimate(run: Ahead) -> Estimate:
+    """What the steps of a run will take, from a short timing of the same network on two small squares (about a second)."""
+    cost = _line(lambda side: _step(run, side))
+    seconds = sum((count + 1) * cost(_pixels(run.net, run.layers, size)) for size, count in run.steps)  # one more for its scale
+    return Estimate(seconds, memory(run.net, run.layers, run.steps[-1][0], run.method))
 
 
-def passing(layers: Sequence[str], passes: Sequence[tuple[View, tuple[int, int]]]) -> float:
-    """Seconds of one pass without gradients over each of some pictures, given by their size and how they are looked at."""
-    cost = _line(lambda side: _timed_pass(passes[0][0].net, layers, side))
-    return sum(cost(_pixels(view, layers, size, 1.0)) for view, size in passes)
+def passing(run: Ahead) -> float:
+    """Seconds of the passes without gradients, timed in the same way."""
+    cost = _line(lambda side: _pass(run.passes[0][0].net, run.layers, side))
+    return sum(cost(_pixels(view, run.layers, size, 1.0)) for view, size in run.passes)
 
 
 def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
@@ -164,7 +178,7 @@ def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
     return lambda pixels: constant + slope * pixels
 
 
-def _pixels(view: View, layers: Sequence[str], size: tuple[int, int], each: float = TILED) -> float:
+def _pixels(view: View, layers: Sequence[str], size: Size, each: float = TILED) -> float:
     """The pixels that a step computes, margins and all; in tiles `each` counts for more: three passes instead of two."""
     if view.whole(size):
         return size[0] * size[1]
@@ -172,27 +186,27 @@ def _pixels(view: View, layers: Sequence[str], size: tuple[int, int], each: floa
     return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 
-def _timed(net: FeatureExtractor, layers: Sequence[str], side: int, method: str) -> float:
-    """The seconds of one step on a square of noise: the quickest of three, after one to warm up."""
-    x = images.noise((side, side)).to(net.weight.device)
-    with torch.no_grad():
-        targets = {layer: gram(features) * 0.5 for layer, features in net(x, layers).items()}
-    terms: Terms = {"style": (1.0, StyleLoss(targets))}
-    steps, times = descend(net, x, terms, steps=5, method=method), []
-    for _ in range(4):
-        begin = time.perf_counter()
-        next(steps)
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])
+def _step(run: Ahead, side: int) -> float:
+    """The seconds of one step on a square of noise."""
+    net, x = run.net.net, images.noise((side, side)).to(run.net.net.weight.device)
+    grams = View(net).grams(x, run.layers)
+    terms: Terms = {"style": (1.0, StyleLoss({layer: target * 0.5 for layer, target in grams.items()}))}
+    steps = descend(net, x, terms, steps=5, method=run.method)
+    return _quickest(lambda: next(steps), 4)
 
 
 @torch.no_grad()
-def _timed_pass(net: FeatureExtractor, layers: Sequence[str], side: int) -> float:
-    """The seconds of one pass over a square of noise: the quicker of two, after one to warm up."""
-    x, times = images.noise((side, side)).to(net.weight.device), []
-    for _ in range(3):
+def _pass(net: FeatureExtractor, layers: Sequence[str], side: int) -> float:
+    """The seconds of one pass over a square of noise."""
+    x = images.noise((side, side)).to(net.weight.device)
+    return _quickest(lambda: [gram(features).sum().item() for features in net(x, layers).values()], 3)
+
+
+def _quickest(act: Callable[[], Any], times: int) -> float:
+    """The least seconds of so many times, after one to warm up."""
+    seconds = []
+    for _ in range(times):
         begin = time.perf_counter()
-        for features in net(x, layers).values():
-            gram(features).sum().item()
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])
+        act()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds[1:])

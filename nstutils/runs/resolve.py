@@ -1,4 +1,4 @@
-"""A run made ready: pictures, masks and networks loaded, every option resolved, the targets of all scales computed."""
+"""A run made ready: its options resolved and checked, its pictures read, the targets of all scales computed."""
 
 import dataclasses
 import hashlib
@@ -31,326 +31,57 @@ POLISH = 0.15  # of the steps are the network's own after a draft: at 256 px the
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
 Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
+Network = Callable[..., FeatureExtractor]
 
 
-@dataclass(frozen=True)
-class Targets:
-    """What the losses of one scale aim at, and kappa, which brings the content loss to the units of the style loss."""
-
-    size: tuple[int, int]
-    content: ContentLoss
-    styles: tuple[StyleLoss, ...]  # one, or one a region
-    style_errors: Mapping[str, float]  # E_l of x = p, by layer, and the content error of x = a: what kappa is made of
-    content_errors: Mapping[str, float]
-    raw: bool  # whether kappa is 1
-
-    @property
-    def kappa(self) -> float:
-        """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
-
-        With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
-        at every size. Where one of the two losses is zero (content and style look the same) it is 1.
-        """
-        style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
-        lost = sum(self.content_errors.values())
-        return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
-
-    def narrowed(self, content: Sequence[str], style: Sequence[str], raw: bool) -> "Targets":
-        """The same with some of the layers alone."""
-        styles = tuple(dataclasses.replace(loss, **_only(loss, style)) for loss in self.styles)
-        errors = {k: self.style_errors[k] for k in style}, {k: self.content_errors[k] for k in content}
-        return Targets(self.size, ContentLoss({k: self.content.targets[k] for k in content}), styles, *errors, raw)
-
-
-def _only(loss: StyleLoss, layers: Sequence[str]) -> dict[str, Any]:
-    """Targets and guides of some of the layers."""
-    guides = {k: loss.guides[k] for k in layers} if loss.guides else None
-    return {"targets": {k: loss.targets[k] for k in layers}, "guides": guides}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A run made ready; `exact` is the network in float32, `net` the same in the number type of the steps."""
-
-    options: Options
-    net: View  # in the number type of the steps, and in the tiles that the memory asks for
-    exact: FeatureExtractor
-    photograph: Tensor  # as it came, for `keep_colour`
-    content: Tensor
-    styles: tuple[Tensor, ...]
-    scales: tuple[Targets, ...]  # coarse to fine
-    settings: dict[str, Any]  # all that decides how the picture looks
-    regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
-    draft: "Problem | None" = None  # the network's copy, made ready for the steps that come first
-
-    @property
-    def judge(self) -> View:
-        """The network in float32, in the same tiles."""
-        return View(self.exact, self.net.tile)
-
-    def start(self) -> Tensor:
-        """The start picture, at the coarsest scale."""
-        if self.draft:
-            return self.draft.start()
-        o, size, full = self.options, self.scales[0].size, self.scales[-1].size
-        if o.init in ("noise", "faint"):
-            drawn = images.noise if o.init == "noise" else images.faint
-            return drawn(size, o.seed).to(self.content)
-        if o.init == "stripes":
-            return images.resize(images.stripes(full), size).to(self.content)
-        given = {"content": self.content, "style": self.styles[0]}
-        picture = given[o.init] if o.init in INITS else read(o.init, "init").to(self.content)
-        return images.cover(picture, size)
-
-    def stages(self) -> list[Stage]:
-        """The draft's stages, then one a scale, with equal shares of the steps that are left (the first take the rest)."""
-        stages = [dataclasses.replace(stage, net=self.draft.net) for stage in self.draft.stages()] if self.draft else []
-        left = (self.options.steps or 1) - sum(stage.steps for stage in stages)
-        for number, targets in enumerate(self.scales):
-            before = sum(stage.steps for stage in stages)
-            stages.append(Stage(targets.size, share(left, len(self.scales), number), self.schedule(targets, before)))
-        return stages
-
-    def schedule(self, targets: Targets, before: int) -> Schedule:
-        """The terms of a scale that begins after `before` steps; a function of the step where layer weights change."""
-        table = layer_schedule(self.options.layer_weights, self.options.style_layers or ())
-        terms = {first: self._terms(targets, weights) for first, weights in table.items()}
-        if len(terms) == 1:
-            return terms[1]
-        return lambda index: terms[max(first for first in terms if first <= before + index)]
-
-    def _terms(self, targets: Targets, weights: tuple[float, ...] | None) -> Terms:
-        o = self.options
-        given = weights_for("style_weights", o.style_weights, len(self.styles), "styles") or (1.0,) * len(self.styles)
-        styles = [dataclasses.replace(loss, weights=weights) for loss in targets.styles]
-        style = styles[0] if len(styles) == 1 else Mixture(tuple(styles), tuple(w / sum(given) for w in given))
-        return {"content": (o.alpha * targets.kappa, targets.content), "style": (o.beta, style), "tv": (o.tv, TVLoss())}
-
-
-def share(steps: int, scales: int, number: int) -> int:
-    """The steps of scale `number` when `steps` are spread over `scales`."""
-    return steps // scales + (number < steps % scales)
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A run whose options are filled in and checked, before its pictures are looked at."""
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A run before its pictures are looked at: every option resolved and checked, nothing left open."""
 
     content: Picture
     styles: tuple[Picture, ...]
-    options: Options
-    exact: FeatureExtractor
-    dtype: torch.dtype
-    settings: dict[str, Any]
-    draft: "Accepted | None" = None  # what the network's copy is to do before
+    options: Options  # with what was left open filled in, so that they can be asked for again
+    exact: FeatureExtractor  # in float32
+    dtype: torch.dtype  # of the steps
+    size: int
+    long: tuple[int, ...]  # the long sides of the scales, where they are given
+    steps: int
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    layer_weights: Mapping[int, tuple[float, ...]]  # of the style layers, by the step they begin at
+    style_weights: tuple[float, ...]
+    settings: dict[str, Any]  # all that decides how the picture looks
+    draft: "Task | None" = None  # what the network's copy is to do before
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All layers that are looked at."""
+        return (*self.content_layers, *self.style_layers)
 
     @cached_property
     def net(self) -> FeatureExtractor:
         """The network in the number type of the steps."""
         return converted(self.exact, self.dtype)
 
-    def sizes(self) -> tuple[list[Size], list[Size]]:
-        """(height, width) of every scale, coarse to fine, and of the styles at the first."""
-        found = sizes(self.options, self.exact, read(self.content, "content"))
-        return found, style_sizes(self.options, self.exact, self.artworks(), max(found[0]))
+    def sizes(self, content: Tensor) -> list[Size]:
+        """(height, width) of every scale, coarse to fine; never more scales than steps, and the full size alone after a
+        draft."""
+        long = list(self.long or [self.size])
+        if self.draft:
+            return [images.fitted(content, self.size)]
+        while self.options.scales == "auto" and long[0] // 2 >= COARSEST:
+            if min(images.fitted(content, long[0] // 2)) < self.exact.smallest(self.layers):
+                break
+            long.insert(0, long[0] // 2)
+        return [images.fitted(content, pixels) for pixels in long[-min(len(long), self.steps) :]]
 
-    def artworks(self) -> tuple[Tensor, ...]:
-        """The styles; refuses a style_size that one of them cannot have."""
-        found = tuple(read(a, "style") for a in self.styles)
-        for picture, told in zip(found if self.options.style_size else (), self.settings["style"], strict=False):
-            check_style(self.exact, self.options.style_layers or (), self.options.style_size or 1, picture, told["name"])
-        return found
-
-
-def accept(
-    content: Picture,
-    style: Picture | Sequence[Picture],
-    options: Options,
-    network: Callable[..., FeatureExtractor] = backbone,
-) -> Accepted:
-    """Fill in and check everything that the options name; `network` finds the backbone."""
-    given = several(style)
-    if not given:
-        raise UserError("no style was given; give at least one style picture")
-    device, dtype = choose(options.device, options.dtype)
-    options = with_presets(options)
-    if options.draft and options.backbone not in COPIES:
-        has = f"take {' or '.join(COPIES)}, which has one"
-        raise UserError(f"{options.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
-    exact = network(options.backbone or "", pool=options.pool, weights=options.weights).to(device)
-    options = with_layers(options, exact, len(given))
-    what = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("weights", "device", "dtype")}
-    what["init"] = options.init if options.init in INITS else identity(options.init)
-    what |= {"dtype": str(dtype).removeprefix("torch."), "device": device.type}
-    what |= {"content": identity(content), "style": [identity(picture) for picture in given]}
-    for key in ("content_guide", "style_guide"):
-        what[key] = [identity(path) for path in what[key] or ()]
-    what["style_scale"] = None if options.style_size else options.style_scale
-    what |= {"weights_sha256": exact.sha256}
-    if not options.draft:
-        return Accepted(content, given, options, exact, dtype, what)
-    copy = network(COPIES[exact.name], pool=options.pool).to(device)
-    what |= {"draft_sha256": copy.sha256}
-    draft = Accepted(content, given, drafting(options, copy, len(given)), copy, dtype, what)
-    return Accepted(content, given, options, exact, dtype, what, draft)
-
-
-def several(style: Picture | Sequence[Picture]) -> tuple[Picture, ...]:
-    """One style or several as a tuple."""
-    return (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
-
-
-def drafting(options: Options, copy: FeatureExtractor, count: int) -> Options:
-    """The options of the copy's part of a run: all steps but those that the network polishes with, at all scales."""
-    steps = options.steps or 1
-    own: dict[str, Any] = {"backbone": copy.name, "draft": False, "weights": None}
-    return with_layers(dataclasses.replace(options, steps=steps - max(1, round(POLISH * steps)), **own), copy, count)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """One scale of a run: the sizes of the picture and of the styles, the tiles of both, and how masks reach the layers."""
-
-    size: Size
-    styles: tuple[Size, ...]
-    tile: int | None
-    tiles: tuple[int | None, ...]  # one a style
-    mode: str
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """What a run is about to compute, before its targets are there."""
-
-    net: View
-    method: str
-    layers: tuple[str, ...]
-    stages: list[Stage]
-    passes: list[tuple[View, Size]]  # of the targets: how and at which size
-
-
-Announce = Callable[[Sequence[Ahead]], None]
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a run looks at: the photograph as it came and as the losses see it, the artworks, and the masks."""
-
-    photograph: Tensor
-    content: Tensor
-    styles: tuple[Tensor, ...]
-    masks: Masks
-
-
-def prepare(
-    content: Picture,
-    style: Picture | Sequence[Picture],
-    options: Options,
-    announce: Announce | None = None,
-    made: Mapping[str, Any] | None = None,
-) -> Problem:
-    """Load and check everything that the options name, and compute the targets of every scale.
-
-    `announce` is told what is ahead before that, of the draft and of the run: the targets of a very large picture take
-    minutes. `made` is the card of a run that is to go on: it keeps its tile, whatever memory is free now.
-    """
-    run = accept(content, style, options)
-    given = _given(run)
-    scales = _scales(run, given, made or {})
-    parts = [(run.draft, _scales(run.draft, given, {"tile": scales[-1].tile}))] if run.draft else []
-    parts.append((run, scales))
-    if announce:
-        announce([_ahead(*part) for part in parts])
-    *draft, whole = (_problem(one, given, own) for one, own in parts)
-    return dataclasses.replace(whole, draft=draft[0]) if draft else whole
-
-
-def _given(run: Accepted) -> Given:
-    """The pictures and masks of a run, on its device and in its colours."""
-    options, device = run.options, run.exact.weight.device
-    photograph, styles = read(run.content, "content").to(device), tuple(a.to(device) for a in run.artworks())
-    masks = _masks(options, photograph, styles)
-    picture = photograph
-    if options.keep_colour == "match":
-        styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
-    elif options.keep_colour == "luminance":
-        picture, styles = images.in_grey(photograph, styles)
-    return Given(photograph, picture, styles, masks)
-
-
-def _problem(run: Accepted, given: Given, scales: Sequence[Scale]) -> Problem:
-    """The targets of all scales, and what else a run needs."""
-    targets = tuple(_targets(run.exact, run.options, given.content, given.styles, given.masks, scale) for scale in scales)
-    regions = _regions(given.masks, {scale.size: scale.mode for scale in scales})
-    pictures, tile = (given.photograph, given.content, given.styles), scales[-1].tile
-    return Problem(run.options, View(run.net, tile), run.exact, *pictures, targets, run.settings, regions)
-
-
-def _scales(run: Accepted, given: Given, made: Mapping[str, Any]) -> list[Scale]:
-    """The scales of a run, coarse to fine; `made` is the card of one that goes on with its tile."""
-    o, exact, masks = run.options, run.exact, given.masks
-    wanted = sizes(o, exact, given.content)
-    fitted = [tuple(style_sizes(o, exact, given.styles, max(size))) for size in wanted]
-    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    chosen = o.tile or preflight.tile_for(run.net, layers, wanted[-1], o.method)
-    tile = made.get("tile", chosen)
-    each = tuple(o.tile or preflight.tile_for(exact, o.style_layers or (), size, None, "style_size") for size in fitted[-1])
-    modes = [_mode(o, exact, masks, size, own, size == wanted[-1]) for size, own in zip(wanted, fitted, strict=True)]
-    return [Scale(size, own, tile, each, mode) for size, own, mode in zip(wanted, fitted, modes, strict=True)]
-
-
-def _ahead(run: Accepted, scales: Sequence[Scale]) -> Ahead:
-    """Steps and passes of the scales: the photograph is looked at twice, an artwork in its frame and at its own size."""
-    o, stages, passes = run.options, [], []
-    steps = (o.steps or 1) - ((run.draft.options.steps or 0) if run.draft else 0)
-    for number, scale in enumerate(scales):
-        stages.append(Stage(scale.size, share(steps, len(scales), number), {}))
-        passes += [(View(run.exact, scale.tile), scale.size)] * (2 + len(scale.styles))
-        passes += [(View(run.exact, tile), size) for tile, size in zip(scale.tiles, scale.styles, strict=True)]
-    return Ahead(View(run.net, scales[-1].tile), o.method, (*(o.content_layers or ()), *(o.style_layers or ())), stages, passes)
-
-
-def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
-    """The problem of another run that has the same pictures and sizes, and some of the layers."""
-    content, style = options.content_layers or (), options.style_layers or ()
-    scales = tuple(targets.narrowed(content, style, options.raw_loss) for targets in problem.scales)
-    return dataclasses.replace(problem, options=options, scales=scales, settings=settings)
-
-
-def with_presets(options: Options) -> Options:
-    """The options with preset, backbone, size and steps filled in."""
-    chosen = settings(options.preset, options.backbone)
-    listed = scale_sizes(options.scales, options.size)
-    size = options.size or (listed[-1] if listed else PRESETS[chosen.preset].size)
-    steps = options.steps or PRESETS[chosen.preset].steps
-    return dataclasses.replace(options, preset=chosen.preset, backbone=chosen.backbone, size=size, steps=steps)
-
-
-def with_layers(options: Options, net: FeatureExtractor, count: int) -> Options:
-    """The options with the network's own default layers filled in, and everything that is given per layer or style checked."""
-    content = tuple(options.content_layers or CONTENT_LAYERS[net.family])
-    style = tuple(options.style_layers or STYLE_LAYERS[net.family])
-    for name, layers in (("content_layers", content), ("style_layers", style)):
-        if len(set(layers)) < len(layers):
-            raise UserError(f"{name} names a layer twice ({', '.join(layers)}); name each once")
-        net.check(layers)
-    layer_schedule(options.layer_weights, style)
-    weights_for("style_weights", options.style_weights, count, "styles")
-    return dataclasses.replace(options, content_layers=content, style_layers=style)
-
-
-def sizes(options: Options, net: FeatureExtractor, content: Tensor) -> list[Size]:
-    """(height, width) of every scale, coarse to fine; never more scales than steps, and the full size alone after a draft."""
-    layers = (*(options.content_layers or ()), *(options.style_layers or ()))
-    size, steps = options.size or 1, options.steps or 1
-    long = scale_sizes(options.scales, size) or [size]
-    if options.draft:
-        return [images.fitted(content, size)]
-    while options.scales == "auto" and long[0] // 2 >= COARSEST:
-        if min(images.fitted(content, long[0] // 2)) < net.smallest(layers):
-            break
-        long.insert(0, long[0] // 2)
-    return [images.fitted(content, pixels) for pixels in long[-min(len(long), steps) :]]
+    def style_sizes(self, styles: Sequence[Tensor], size: int) -> list[Size]:
+        """(height, width) of every style at the scale of `size` pixels, where the style layers see something; refuses a
+        style_size that one of them cannot have."""
+        for artwork, told in zip(styles if self.options.style_size else (), self.settings["style"], strict=False):
+            check_style(self.exact, self.style_layers, self.options.style_size or 1, artwork, told["name"])
+        least = [_least(a, self.exact.smallest(self.style_layers)) for a in styles]
+        return [images.fitted(a, style_long(self.options, a, size, need)) for a, need in zip(styles, least, strict=True)]
 
 
 def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> int:
@@ -363,15 +94,126 @@ def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> in
     return max(round(last * size / full), min(least, last))
 
 
-def style_sizes(options: Options, net: FeatureExtractor, styles: Sequence[Tensor], size: int) -> list[Size]:
-    """(height, width) of every style at the scale of `size` pixels: what the style layers need at least."""
-    least = [_least(a, net.smallest(options.style_layers or ())) for a in styles]
-    return [images.fitted(a, style_long(options, a, size, need)) for a, need in zip(styles, least, strict=True)]
-
-
 def _least(picture: Tensor, short: int) -> int:
     """The long side with which the short one has so many pixels."""
     return -(-short * max(picture.shape[-2:]) // min(picture.shape[-2:]))
+
+
+def several(style: Picture | Sequence[Picture]) -> tuple[Picture, ...]:
+    """One style or several as a tuple."""
+    return (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
+
+
+def accept(content: Picture, style: Picture | Sequence[Picture], options: Options, network: Network = backbone) -> Task:
+    """Fill in and check everything that the options name; `network` finds the backbone."""
+    styles = several(style)
+    if not styles:
+        raise UserError("no style was given; give at least one style picture")
+    device, dtype = choose(options.device, options.dtype)
+    chosen = settings(options.preset, options.backbone)
+    options = dataclasses.replace(options, preset=chosen.preset, backbone=chosen.backbone)
+    if options.draft and chosen.backbone not in COPIES:
+        has = f"take {' or '.join(COPIES)}, which has one"
+        raise UserError(f"{chosen.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
+    exact = network(chosen.backbone, pool=options.pool, weights=options.weights).to(device)
+    task = _task(content, styles, options, exact, dtype)
+    what = _identified(task, device)
+    if not options.draft:
+        return dataclasses.replace(task, settings=what)
+    copy = network(COPIES[exact.name], pool=options.pool).to(device)
+    what |= {"draft_sha256": copy.sha256}
+    steps = task.steps - max(1, round(POLISH * task.steps))
+    own = dataclasses.replace(options, steps=steps, backbone=copy.name, draft=False, weights=None)
+    draft = dataclasses.replace(_task(content, styles, own, copy, dtype), settings=what)
+    return dataclasses.replace(task, settings=what, draft=draft)
+
+
+def _task(content: Picture, styles: tuple[Picture, ...], options: Options, exact: FeatureExtractor, dtype: torch.dtype) -> Task:
+    """Every option as it will be used."""
+    o, preset = options, PRESETS[options.preset or ""]
+    long = scale_sizes(o.scales, o.size)
+    own: dict[str, Any] = {"size": o.size or (long[-1] if long else preset.size), "steps": o.steps or preset.steps}
+    own["content_layers"] = tuple(o.content_layers or CONTENT_LAYERS[exact.family])
+    own["style_layers"] = tuple(o.style_layers or STYLE_LAYERS[exact.family])
+    for name in ("content_layers", "style_layers"):
+        if len(set(own[name])) < len(own[name]):
+            raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
+        exact.check(own[name])
+    weights = layer_schedule(o.layer_weights, len(own["style_layers"]))
+    shares = weights_for(
+        "style_weights", [1.0] * len(styles) if o.style_weights is None else o.style_weights, len(styles), "styles"
+    )
+    filled = dataclasses.replace(options, **own)
+    return Task(
+        content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, settings={}, **own
+    )
+
+
+def _identified(task: Task, device: torch.device) -> dict[str, Any]:
+    """The settings of a run: its options, with what its files hold in the place of their names."""
+    o = task.options
+    what = {f.name: getattr(o, f.name) for f in fields(o) if f.name not in ("weights", "device", "dtype")}
+    what["init"] = o.init if o.init in INITS else identity(o.init)
+    what |= {"dtype": str(task.dtype).removeprefix("torch."), "device": device.type}
+    what |= {"content": identity(task.content), "style": [identity(picture) for picture in task.styles]}
+    for key in ("content_guide", "style_guide"):
+        what[key] = [identity(path) for path in what[key] or ()]
+    what["style_scale"] = None if o.style_size else o.style_scale
+    return what | {"weights_sha256": task.exact.sha256}
+
+
+def identity(picture: Picture) -> dict[str, str]:
+    """Name and sha256 of a picture: two runs with equal identities looked at the same pixels."""
+    if isinstance(picture, images.InMemory):
+        picture = torch.cat([images.load(picture, behind=behind) for behind in ("white", "black")])
+    if isinstance(picture, Tensor):
+        pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
+        return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
+    return {"name": os.fspath(picture), "sha256": fetch.sha256(pictures.find(picture))}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a run looks at: the photograph as it came and as the losses see it, the artworks, and the masks."""
+
+    photograph: Tensor
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    masks: Masks
+
+
+def look(task: Task) -> Pictures:
+    """The pictures and masks of a run, on its device and in its colours."""
+    o, device = task.options, task.exact.weight.device
+    content_size, style_size = looked_at(o)
+    photograph = read(task.content, "content", content_size).to(device)
+    styles = tuple(read(a, "style", style_size).to(device) for a in task.styles)
+    masks, content = _masks(o, photograph, styles), photograph
+    if o.keep_colour == "match":
+        styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
+    elif o.keep_colour == "luminance":
+        content, styles = images.in_grey(photograph, styles)
+    return Pictures(photograph, content, styles, masks)
+
+
+def looked_at(options: Options) -> tuple[int, int]:
+    """The long sides at which the photograph and the styles are looked at, at most; of options whose size is filled in."""
+    size = options.size or 1
+    return size, options.style_size or round(max(1.0, options.style_scale) * size)
+
+
+def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
+    """A picture from a path, a known name, a tensor, a Pillow image or an array, as 1 x 3 x H x W.
+
+    `size` is the long side that it will be looked at: very large files are made smaller on the way, but never near to it.
+    """
+    if not isinstance(picture, Tensor):
+        return images.near(picture, size)
+    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.numel():
+        raise UserError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x 3 x height x width; reshape it")
+    if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
+        raise UserError(f"the {what} has values outside [0, 1]; scale it, for instance with picture / 255")
+    return picture.detach().float()
 
 
 def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: Tensor, name: str) -> None:
@@ -392,31 +234,10 @@ def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: 
         )
 
 
-def read(picture: Picture, what: str) -> Tensor:
-    """A picture from a path, a known name, a tensor, a Pillow image or an array, as 1 x 3 x H x W."""
-    if not isinstance(picture, Tensor):
-        return images.load(picture)
-    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.numel():
-        raise UserError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x 3 x height x width; reshape it")
-    if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
-        raise UserError(f"the {what} has values outside [0, 1]; scale it, for instance with picture / 255")
-    return picture.detach().float()
-
-
-def identity(picture: Picture) -> dict[str, str]:
-    """Name and sha256 of a picture: two runs with equal identities looked at the same pixels."""
-    if isinstance(picture, images.InMemory):
-        picture = torch.cat([images.load(picture, behind=behind) for behind in ("white", "black")])
-    if isinstance(picture, Tensor):
-        pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
-        return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
-    return {"name": os.fspath(picture), "sha256": fetch.sha256(pictures.find(picture))}
-
-
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
     """The masks of the content and of the styles, one a style each; none at all without guidance."""
-    given = {"content_guide": options.content_guide or (), "style_guide": options.style_guide or ()}
-    for name, masks in given.items():
+    own, taken = options.content_guide or (), options.style_guide or ()
+    for name, masks in (("content_guide", own), ("style_guide", taken)):
         if masks and len(masks) != len(styles):
             found = [guidance.read_mask(mask) for mask in masks]
             counts = ", ".join(f"{int((mask > 0.5).sum())} of {mask.numel()}" for mask in found)
@@ -424,65 +245,117 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
                 f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles; give one for each style, in "
                 "their order"
             )
-    if given["style_guide"] and not given["content_guide"]:
+    if taken and not own:
         raise UserError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
-    contents = tuple(guidance.load_mask(path, content) for path in given["content_guide"])
-    if given["style_guide"]:
-        return contents, tuple(guidance.load_mask(path, a) for path, a in zip(given["style_guide"], styles, strict=True))
-    return contents, tuple(torch.ones_like(a[:, :1]) for a in styles) if contents else ()
+    regions = tuple(guidance.load_mask(mask, content) for mask in own)
+    if taken:
+        return regions, tuple(guidance.load_mask(mask, a) for mask, a in zip(taken, styles, strict=True))
+    return regions, tuple(torch.ones_like(a[:, :1]) for a in styles) if own else ()
 
 
-def _mode(options: Options, net: FeatureExtractor, masks: Masks, size: Size, styles: Sequence[Size], last: bool) -> str:
-    """How masks are propagated at a scale: as asked for, but 'simple' where a scale before the last leaves a guide empty."""
-    if last:
-        return options.guide_mode
-    fitted = (*zip(masks[0], [size] * len(masks[0]), strict=True), *zip(masks[1], styles[: len(masks[1])], strict=True))
+@dataclass(frozen=True)
+class Scale:
+    """One scale of a run: the sizes of the picture and of the styles, how they are looked at, how masks reach the layers."""
+
+    size: Size
+    steps: int
+    styles: tuple[Size, ...]
+    view: View
+    views: tuple[View, ...]  # one a style
+    mode: str
+
+
+def _scales(task: Task, given: Pictures, made: Mapping[str, Any]) -> list[Scale]:
+    """The scales of a run, coarse to fine; `made` is the card of one that goes on with its tile."""
+    o, exact, wanted = task.options, task.exact, task.sizes(given.content)
+    steps = task.steps - (task.draft.steps if task.draft else 0)
+    fitted = [tuple(task.style_sizes(given.styles, max(size))) for size in wanted]
+    chosen = o.tile or preflight.tile_for(task.net, task.layers, wanted[-1], o.method)
+    view = View(exact, made.get("tile", chosen))
+    tiles = [o.tile or preflight.tile_for(exact, task.style_layers, size, None, "style_size") for size in fitted[-1]]
+    views, scales = tuple(View(exact, tile) for tile in tiles), []
+    for number, (size, own) in enumerate(zip(wanted, fitted, strict=True)):
+        mode = o.guide_mode if number == len(wanted) - 1 else _mode(task, given.masks, size, own)
+        scales.append(Scale(size, share(steps, len(wanted), number), own, view, views, mode))
+    return scales
+
+
+def share(steps: int, scales: int, number: int) -> int:
+    """The steps of scale `number` when `steps` are spread over `scales`: the first take the rest."""
+    return steps // scales + (number < steps % scales)
+
+
+def _mode(task: Task, masks: Masks, size: Size, styles: Sequence[Size]) -> str:
+    """How masks are propagated at a scale before the last: as asked for, but 'simple' where that leaves a guide empty."""
+    fitted = (*((mask, size) for mask in masks[0]), *zip(masks[1], styles[: len(masks[1])], strict=True))
     scaled = [F.adaptive_avg_pool2d(mask, shape) for mask, shape in fitted]
-    fine = all(guidance.reaches(mask, net, options.style_layers or (), options.guide_mode) for mask in scaled)
-    return options.guide_mode if fine else "simple"
+    mode = task.options.guide_mode
+    fine = all(guidance.reaches(mask, task.exact, task.style_layers, mode) for mask in scaled)
+    return mode if fine else "simple"
 
 
-def _regions(masks: Masks, modes: Mapping[tuple[int, int], str]) -> dict[str, Any] | None:
-    """What the card tells: pixels of the photograph's regions and of each style's part ([inside, in all]), mode by size."""
-    if not masks[0]:
-        return None
-    taken = [[guidance.coverage([mask])["regions"][0], mask.numel()] for mask in masks[1]]
-    return guidance.coverage(masks[0]) | {"taken": taken, "modes": {str(max(size)): mode for size, mode in modes.items()}}
+@dataclass(frozen=True)
+class Targets:
+    """What the losses of one scale aim at, and kappa, which brings the content loss to the units of the style loss."""
+
+    size: Size
+    content: ContentLoss
+    styles: tuple[StyleLoss, ...]  # one, or one a region
+    style_errors: Mapping[str, float]  # E_l of x = p, by layer, and the content error of x = a: what kappa is made of
+    content_errors: Mapping[str, float]
+    raw: bool  # whether kappa is 1
+    steps: int = 0
+
+    @property
+    def kappa(self) -> float:
+        """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
+
+        With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
+        at every size. Where one of the two losses is zero (content and style look the same) it is 1.
+        """
+        style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
+        lost = sum(self.content_errors.values())
+        return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
+
+    def narrowed(self, task: Task) -> "Targets":
+        """The same with the layers of another run alone."""
+        content = ContentLoss({k: self.content.targets[k] for k in task.content_layers})
+        styles = tuple(_only(loss, task.style_layers) for loss in self.styles)
+        errors = {k: self.style_errors[k] for k in task.style_layers}, {k: self.content_errors[k] for k in task.content_layers}
+        return Targets(self.size, content, styles, *errors, task.options.raw_loss, self.steps)
+
+
+def _only(loss: StyleLoss, layers: Sequence[str]) -> StyleLoss:
+    """The loss with some of its layers."""
+    guides = {k: loss.guides[k] for k in layers} if loss.guides else None
+    return StyleLoss({k: loss.targets[k] for k in layers}, guides=guides)
 
 
 @torch.no_grad()
-def _targets(
-    net: FeatureExtractor, o: Options, content: Tensor, styles: Sequence[Tensor], masks: Masks, scale: Scale
-) -> Targets:
+def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
     """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
-    content_layers, style_layers = o.content_layers or (), o.style_layers or ()
-    size, tile, parts = scale.size, scale.tile, range(len(styles))
-    p = images.resize(content, size)
-    net.check((*content_layers, *style_layers), p)
-    fitted = [images.resize(a, shape) for a, shape in zip(styles, scale.styles, strict=True)]
-    wanted = ContentLoss(View(net, tile).activations(p, content_layers))
-    if masks[0]:
-        losses = [_guided(net, style_layers, fitted[k], (masks[0][k], masks[1][k]), scale, scale.tiles[k]) for k in parts]
+    p = images.resize(given.content, scale.size)
+    task.exact.check(task.layers, p)
+    content = ContentLoss(scale.view.activations(p, task.content_layers))
+    artworks = [images.resize(a, shape) for a, shape in zip(given.styles, scale.styles, strict=True)]
+    if given.masks[0]:
+        parts = zip(artworks, scale.views, *given.masks, strict=True)
+        styles = [_guided(task, scale, *part) for part in parts]
     else:
-        grams = [View(net, scale.tiles[k]).grams(fitted[k], style_layers) for k in parts]
-        share = weights_for("style_weights", o.style_weights, len(styles), "styles") or (1.0,) * len(styles)
-        losses = [StyleLoss({k: sum_of(share, [g[k] for g in grams]) for k in style_layers})]
-    artworks = [images.cover(a, size) for a in styles]
-    return Targets(size, wanted, tuple(losses), *_errors(View(net, tile), wanted, losses, p, artworks), o.raw_loss)
+        grams = [view.grams(a, task.style_layers) for a, view in zip(artworks, scale.views, strict=True)]
+        styles = [StyleLoss({k: sum_of(task.style_weights, [g[k] for g in grams]) for k in task.style_layers})]
+    framed = [images.cover(a, scale.size) for a in given.styles]
+    errors = _errors(scale.view, content, styles, p, framed)
+    return Targets(scale.size, content, tuple(styles), *errors, task.options.raw_loss, scale.steps)
 
 
-def _guided(
-    net: FeatureExtractor,
-    layers: Sequence[str],
-    artwork: Tensor,
-    masks: tuple[Tensor, Tensor],
-    scale: Scale,
-    tile: int | None,
-) -> StyleLoss:
-    """The style loss of a region of the photograph, with a part of an artwork as its target; `masks` are those of both."""
-    fitted = zip(masks, (scale.size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
-    there, taken = (guidance.propagate(F.adaptive_avg_pool2d(mask, shape), net, layers, scale.mode) for mask, shape in fitted)
-    return StyleLoss(View(net, tile).grams(artwork, layers, taken), guides=there)
+def _guided(task: Task, scale: Scale, artwork: Tensor, view: View, region: Tensor, part: Tensor) -> StyleLoss:
+    """The style loss of a region of the photograph, with a part of an artwork as its target."""
+    there, taken = (
+        guidance.propagate(F.adaptive_avg_pool2d(mask, shape), task.exact, task.style_layers, scale.mode)
+        for mask, shape in ((region, scale.size), (part, (artwork.shape[-2], artwork.shape[-1])))
+    )
+    return StyleLoss(view.grams(artwork, task.style_layers, taken), guides=there)
 
 
 def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -494,13 +367,127 @@ def _errors(
     view: View, content: ContentLoss, styles: Sequence[StyleLoss], p: Tensor, artworks: Sequence[Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """By layer: the style error of the photograph and the content error of the artworks, means over the styles."""
-    style: Terms = {
-        f"{k} {layer}": (1.0, StyleLoss(**_only(loss, [layer]))) for k, loss in enumerate(styles) for layer in loss.layers
-    }
-    found = view.losses(p, style)
-    style_errors = {
-        layer: sum(float(found[f"{k} {layer}"]) for k in range(len(styles))) / len(styles) for layer in styles[0].layers
-    }
+    style: Terms = {f"{k} {layer}": (1.0, _only(loss, [layer])) for k, loss in enumerate(styles) for layer in loss.layers}
     lost: Terms = {layer: (1.0, ContentLoss({layer: target})) for layer, target in content.targets.items()}
-    given = [view.losses(a, lost) for a in artworks]
-    return style_errors, {layer: sum(float(one[layer]) for one in given) / len(given) for layer in content.layers}
+    missing, given = view.losses(p, style), [view.losses(a, lost) for a in artworks]
+    return (
+        {k: sum(float(missing[f"{n} {k}"]) for n in range(len(styles))) / len(styles) for k in styles[0].layers},
+        {k: sum(float(one[k]) for one in given) / len(given) for k in content.layers},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A run made ready."""
+
+    task: Task
+    pictures: Pictures
+    net: View  # in the number type of the steps, and in the tiles that the memory asks for
+    scales: tuple[Targets, ...]  # coarse to fine
+    regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
+    draft: "Problem | None" = None  # the network's copy, made ready for the steps that come first
+
+    @property
+    def options(self) -> Options:
+        """Those of the task."""
+        return self.task.options
+
+    @property
+    def exact(self) -> FeatureExtractor:
+        """The network in float32."""
+        return self.task.exact
+
+    @property
+    def judge(self) -> View:
+        """The network in float32, in the tiles of the steps."""
+        return View(self.exact, self.net.tile)
+
+    def start(self) -> Tensor:
+        """The start picture, at the coarsest scale."""
+        if self.draft:
+            return self.draft.start()
+        o, given, size, full = self.options, self.pictures, self.scales[0].size, self.scales[-1].size
+        if o.init in ("noise", "faint"):
+            drawn = images.noise if o.init == "noise" else images.faint
+            return drawn(size, o.seed).to(given.content)
+        if o.init == "stripes":
+            return images.resize(images.stripes(full), size).to(given.content)
+        known = {"content": given.content, "style": given.styles[0]}
+        picture = known[o.init] if o.init in known else read(o.init, "init", max(full)).to(given.content)
+        return images.cover(picture, size)
+
+    def stages(self) -> list[Stage]:
+        """The draft's stages, then one a scale."""
+        stages = [dataclasses.replace(stage, net=self.draft.net) for stage in self.draft.stages()] if self.draft else []
+        for targets in self.scales:
+            before = sum(stage.steps for stage in stages)
+            stages.append(Stage(targets.size, targets.steps, self._schedule(targets, before)))
+        return stages
+
+    def _schedule(self, targets: Targets, before: int) -> Schedule:
+        """The terms of a scale that begins after `before` steps; a function of the step where layer weights change."""
+        terms = {first: self._terms(targets, weights) for first, weights in self.task.layer_weights.items()}
+        if len(terms) == 1:
+            return terms[1]
+        return lambda index: terms[max(first for first in terms if first <= before + index)]
+
+    def _terms(self, targets: Targets, weights: Sequence[float]) -> Terms:
+        o, shares = self.options, self.task.style_weights
+        styles = [dataclasses.replace(loss, weights=weights) for loss in targets.styles]
+        style = styles[0] if len(styles) == 1 else Mixture(tuple(styles), tuple(w / sum(shares) for w in shares))
+        return {"content": (o.alpha * targets.kappa, targets.content), "style": (o.beta, style), "tv": (o.tv, TVLoss())}
+
+
+def prepare(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    options: Options,
+    say: Callable[[str], Any] | None = None,
+    made: Mapping[str, Any] | None = None,
+) -> Problem:
+    """Load and check everything that the options name, and compute the targets of every scale.
+
+    `say` is told before that how long a long run will take: the targets of a very large picture take minutes. `made` is the
+    card of a run that is to go on: it keeps its tile, whatever memory is free now.
+    """
+    task = accept(content, style, options)
+    given = look(task)
+    scales = _scales(task, given, made or {})
+    parts = [(task.draft, _scales(task.draft, given, {"tile": scales[-1].view.tile}))] if task.draft else []
+    parts.append((task, scales))
+    words = preflight.announcement([_ahead(*part) for part in parts]) if say else ""
+    if say and words:
+        say(words)
+    *draft, whole = (_problem(one, given, own) for one, own in parts)
+    return dataclasses.replace(whole, draft=draft[0]) if draft else whole
+
+
+def _ahead(task: Task, scales: Sequence[Scale]) -> preflight.Ahead:
+    """Steps and passes of the scales: the photograph is looked at twice, an artwork in its frame and at its own size."""
+    passes = []
+    for scale in scales:
+        passes += [(scale.view, scale.size)] * (2 + len(scale.styles)) + list(zip(scale.views, scale.styles, strict=True))
+    steps = [(scale.size, scale.steps) for scale in scales]
+    return preflight.Ahead(View(task.net, scales[-1].view.tile), task.layers, task.options.method, steps, passes)
+
+
+def _problem(task: Task, given: Pictures, scales: Sequence[Scale]) -> Problem:
+    """The targets of all scales, and what else a run needs."""
+    targets = tuple(_targets(task, given, scale) for scale in scales)
+    return Problem(task, given, View(task.net, scales[-1].view.tile), targets, _regions(given.masks, scales))
+
+
+def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
+    """What the card tells: pixels of the photograph's regions and of each style's part ([inside, in all]), mode by size."""
+    if not masks[0]:
+        return None
+    taken = [[guidance.coverage([mask])["regions"][0], mask.numel()] for mask in masks[1]]
+    modes = {str(max(scale.size)): scale.mode for scale in scales}
+    return guidance.coverage(masks[0]) | {"taken": taken, "modes": modes}
+
+
+def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
+    """The problem of another run that has the same pictures and sizes, and some of the layers."""
+    old = problem.task
+    task = dataclasses.replace(_task(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
+    return dataclasses.replace(problem, task=task, scales=tuple(targets.narrowed(task) for targets in problem.scales))

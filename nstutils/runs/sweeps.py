@@ -34,7 +34,7 @@ from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import Accepted, Picture, Problem, accept, narrowed, prepare, read
+from nstutils.runs.resolve import Picture, Problem, Task, accept, looked_at, narrowed, prepare, read
 from nstutils.runs.tiles import View
 from nstutils.transfer import checked, head, measured, recoloured, run_card
 
@@ -48,7 +48,7 @@ SHAPE = ("content", "style", "style_weights", "style_size", "style_scale", "keep
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
-Seen = dict[str, Tensor]  # pictures by their sha256
+Seen = dict[tuple[str, int], Tensor]  # pictures by their sha256
 
 
 class SweepError(UserError):
@@ -155,32 +155,32 @@ def _accepted(given: Mapping[str, Any], network: Any, seen: Seen) -> Run | Excep
         return error
 
 
-def _shared(run: Accepted, seen: Seen) -> tuple[str, str, int]:
+def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     """What runs of one batch have in common, what those with the same targets have, and the bytes of one more picture."""
-    o, net = run.options, run.net
-    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    content, styles = _pictures(run, seen)
-    wanted, coarse = dataclasses.replace(run, content=content, styles=styles).sizes()
-    one, none = (preflight.memory(View(net), layers, size, o.method) for size in (wanted[-1], (0, 0)))
+    o, (content, styles) = run.options, _pictures(run, seen)
+    wanted = run.sizes(content)
+    coarse = run.style_sizes(styles, max(wanted[0]))
+    one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
     alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
     alike |= {"regions": len(run.styles) if o.content_guide else 0}
     if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers
         alike |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
-        alike |= {"layers": sorted(set(layers))}
+        alike |= {"layers": sorted(set(run.layers))}
     # the style layers of one may need larger styles at the first scale than those of another
     targets = {key: value for key, value in run.settings.items() if key not in OWN} | {"styles": coarse}
     return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
 
-def _pictures(run: Run | Accepted, seen: Seen) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _pictures(run: Run | Task, seen: Seen) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The pictures of a run, each of a sweep read once."""
-    told = [run.settings["content"], *run.settings["style"]]
-    for picture, identity in zip((run.content, *run.styles), told, strict=True):
-        if identity["sha256"] not in seen:
-            seen[identity["sha256"]] = read(picture, "content" if picture is run.content else "style")
-    content, *styles = (seen[identity["sha256"]] for identity in told)
+    large, larger = looked_at(run.options)
+    asked = [(run.settings["content"]["sha256"], large), *((told["sha256"], larger) for told in run.settings["style"])]
+    for picture, key in zip((run.content, *run.styles), asked, strict=True):
+        if key not in seen:
+            seen[key] = read(picture, "content" if picture is run.content else "style", key[1])
+    content, *styles = (seen[key] for key in asked)
     while len(seen) > SEEN:
         seen.pop(next(iter(seen)))
     return content, tuple(styles)
@@ -351,8 +351,7 @@ def _problems(job: Sequence[Run], record: Mapping[str, Any], seen: Seen) -> list
     for group in groups.values():
         whole = prepare(*_pictures(group[0], seen), _widest([run.options for run in group]), made=record)
         ready |= {run.key: narrowed(whole, run.options, run.settings) for run in group}
-    net, exact = ready[job[0].key].net, ready[job[0].key].exact
-    return [dataclasses.replace(ready[run.key], net=net, exact=exact) for run in job]
+    return [dataclasses.replace(ready[run.key], net=ready[job[0].key].net) for run in job]
 
 
 def _widest(options: Sequence[Options]) -> Options:
@@ -370,7 +369,7 @@ def _stages(problems: Sequence[Problem]) -> list[Stage]:
     """The stages of a batch, from those of its runs."""
     if len(problems) == 1:
         return problems[0].stages()
-    device, stages = problems[0].content.device, []
+    device, stages = problems[0].exact.weight.device, []
     for parts in zip(*(problem.stages() for problem in problems), strict=True):
         terms: list[Any] = [part.terms for part in parts]
         stages.append(Stage(parts[0].size, parts[0].steps, joined(terms, device)))

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils import images, stylise
-from nstutils.descent import Stage
 from nstutils.fast import network as fast
 from nstutils.fast import training as fast_training
 from nstutils.losses import evaluate, total
@@ -48,11 +47,10 @@ def facts(job: Job) -> None:
     problem = problem_of(job)
     stage, o = problem.stages()[0], problem.options
     losses = evaluate(problem.exact, images.load(job["start"]), stage.terms)  # type: ignore[arg-type]
-    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
     found: dict[str, Any] = {"size": stage.size, "kappa": problem.scales[0].kappa, "alpha": o.alpha, "beta": o.beta}
     found["total"] = float(total(losses, stage.terms))  # type: ignore[arg-type]
     found["elements"] = sum(target.numel() for target in problem.scales[0].content.targets.values())
-    found["work"] = preflight.work(problem.exact, layers, [Stage(stage.size, 1, stage.terms)])
+    found["work"] = preflight.work(problem.exact, problem.task.layers, [(stage.size, 1)])
     answer(job, found)
 
 
@@ -93,7 +91,7 @@ def draft(job: Job) -> None:
         with torch.enable_grad():
             result = stylise(job["content"], job["style"], draft=drafted, watch=watch, **job["options"])
         ends["draft" if drafted else "own"] = (steps[-1][0], loss(result.image))
-    polish = (step for step in steps if step[1].shape == problem.content.shape[:2] + problem.scales[0].size)
+    polish = (step for step in steps if step[1].shape == problem.pictures.content.shape[:2] + problem.scales[0].size)
     reached = next((seconds for seconds, picture in polish if loss(picture) <= ends["own"][1]), None)
     answer(job, {"ends": ends, "reached": reached})
 

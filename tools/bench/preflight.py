@@ -48,8 +48,8 @@ def run(case: Case) -> Case:
     content = images.cover(images.load("town"), (size, size)) if case.get("square") else "town"
     problem = prepare(content, "swirls", options)
     o, stages = problem.options, problem.stages()
-    layers = (*(o.content_layers or ()), *(o.style_layers or ()))
-    told = preflight.estimate(problem.net, layers, stages, o.method)
+    steps = [(stage.size, stage.steps) for stage in stages]
+    told = preflight.estimate(preflight.Ahead(problem.net, problem.task.layers, o.method, steps))
     prepared = memory("VmHWM") - imports
     forget_peak()
     result = coarse_to_fine(problem.net, problem.start(), stages, method=o.method, lr=o.lr)
