@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_backbones import mixed_signs, network, picture
+from test_backbones import mixed_signs, picture
+from test_backbones import network as plain_network
 
 from nstutils import backbone, images
 from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
@@ -222,7 +223,7 @@ def test_rescaled_filters_have_mean_activation_one_and_compute_the_same_up_to_th
 
 
 def test_a_filter_that_never_fires_is_not_scaled_and_the_network_given_stays_as_it_was() -> None:
-    net = network("vgg19")
+    net = plain_network("vgg19")
     net.net.conv2_1.bias.data[0] = -1e9  # type: ignore[union-attr, operator]
     before = {k: v.clone() for k, v in net.state_dict().items()}
     scaled = tool("train_squeezenet").rescaled(net, [picture(1, 3, 40, 40)])
