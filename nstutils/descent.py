@@ -36,7 +36,9 @@ WALL = 2.0  # L-BFGS: price of the squared distance of a pixel from [0, 1], in u
 
 Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the step's number that gives them
 Net = FeatureExtractor | View
+Losses = dict[str, Tensor]
 Watch = Callable[["Step"], Any]
+Rate = Callable[["_Place", int], float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Step:
     """
 
     index: int
-    losses: dict[str, Tensor]
+    losses: Losses
     total: Tensor
     image: Tensor
     best: Tensor  # the picture with the lowest total so far (before this step's update)
@@ -76,10 +78,7 @@ class _Place:
         return copy.deepcopy(vars(self)) if copied else dict(vars(self))
 
 
-Look = Callable[[Tensor, int], tuple[dict[str, Tensor], Tensor, Tensor, Tensor]]  # losses, total, the total paid, gradient
-
-
-def walk(s: _Place, steps: int, look: Look, rate: Callable[[], float]) -> Iterator[tuple[Tensor, Any, Tensor, Tensor]]:
+def walk(view: "View | _Walled", s: _Place, terms: Schedule, steps: int, rate: Rate) -> Iterator[tuple[Tensor, Losses]]:
     """The plain loop: look at the losses, move the picture against their gradient, show what was seen, again.
 
     Who asks for the next step may change the place `s` before: that is how pictures are rescued and kept in their range.
@@ -87,10 +86,10 @@ def walk(s: _Place, steps: int, look: Look, rate: Callable[[], float]) -> Iterat
     move = UPDATES[s.method]
     while s.index < steps:
         s.index += 1
-        losses, value, paid, gradient = look(s.image, s.index)
+        losses, gradient = view.gradient(s.image, at(terms, s.index), s.scale)
         before, s.image = s.image, s.image.clone()
-        move(s.image, gradient, rate(), s.update)
-        yield before, losses, value, paid
+        move(s.image, gradient, rate(s, steps), s.update)
+        yield before, losses
 
 
 def descend(
@@ -113,23 +112,44 @@ def descend(
     on what lies outside, which no history shows. `warm` is what an optimiser remembers, to begin with; `resume` the
     `Step.state()` to go on from exactly.
     """
-    lr, view, newton = _rate(method, lr, x), _view(net), method == "lbfgs"
+    lr, view = _checked_rate(method, lr, x), _view(net)
     s = _resumed(resume, method) if resume else _begun(view, x, at(terms, 1), method, warm or {})
-    look = partial(_looked, view, s, terms, WALL if clamp and newton else 0.0)
-
-    def rate() -> float:
-        if newton:
-            return lr * float(s.shrink[0])
-        return lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade else 1.0)
-
-    for before, losses, value, paid in walk(s, steps, look, rate):
+    _notice(s, terms, steps)
+    walled = clamp and method == "lbfgs"
+    for before, losses in walk(_Walled(view) if walled else view, s, terms, steps, partial(_rate, lr, fade)):
+        value = total(losses, at(terms, s.index))
+        paid = value + WALL * _outside(before).square().sum((1, 2, 3)) / s.scale if walled else value
         _keep_best(s, before, paid)
-        if not newton:
+        if method != "lbfgs":
             _shorten_and_cut(s, before, clamp)
         note, done = _rescue(s, paid, lr)
         yield Step(s.index, losses, value, s.image, s.best, note, s.snapshot)
         if done:
             return
+        _notice(s, terms, steps)
+
+
+@dataclass(frozen=True)
+class _Walled:
+    """A view whose gradients push pixels outside of [0, 1] back."""
+
+    view: View
+
+    def gradient(self, x: Tensor, terms: Terms, scale: Tensor) -> tuple[Losses, Tensor]:
+        losses, gradient = self.view.gradient(x, terms, scale)
+        return losses, gradient.add_(_outside(x), alpha=2 * WALL)
+
+
+def _outside(x: Tensor) -> Tensor:
+    """How far each pixel lies outside of [0, 1]."""
+    return x - x.clamp(0, 1)
+
+
+def _rate(lr: float, fade: bool, s: _Place, steps: int) -> float:
+    """The learning rate of the step at hand."""
+    if s.method == "lbfgs":
+        return lr * float(s.shrink[0])
+    return lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade else 1.0)
 
 
 def at(terms: Schedule, step: int) -> Terms:
@@ -141,7 +161,7 @@ def _view(net: Net) -> View:
     return net if isinstance(net, View) else View(net)
 
 
-def _rate(method: str, lr: float | None, x: Tensor) -> float:
+def _checked_rate(method: str, lr: float | None, x: Tensor) -> float:
     """The learning rate to use; refuses a method or rate that cannot work."""
     if method not in UPDATES:
         raise UserError(f"method {method!r} is not known; choose from {', '.join(UPDATES)}")
@@ -184,22 +204,11 @@ def _own(state: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _looked(
-    view: View, s: _Place, terms: Schedule, wall: float, x: Tensor, step: int
-) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
-    """The raw losses and the total; the total with the price of what lies outside [0, 1]; the gradient of that."""
-    now = at(terms, step)
-    if step > 1 and not _same(now, at(terms, step - 1)):  # of another sum, old totals and curvatures say nothing
+def _notice(s: _Place, terms: Schedule, steps: int) -> None:
+    """Where another sum is minimised from the next step on, old totals and curvatures say nothing."""
+    if 0 < s.index < steps and not _same(at(terms, s.index), at(terms, s.index + 1)):
         s.lowest, s.first, s.stalled = torch.full_like(s.lowest, math.inf), torch.full_like(s.first, math.inf), 0
         s.update = {} if s.method == "lbfgs" else s.update
-    losses, gradient = view.gradient(x, now, s.scale)
-    value = paid = total(losses, now)
-    if wall:
-        outside = x - x.clamp(0, 1)
-        gradient.add_(outside, alpha=2 * wall)
-        paid = value + wall * outside.square().sum((1, 2, 3)) / s.scale
-    s.first = torch.where(s.first.isinf(), paid, s.first)
-    return losses, value, paid, gradient
 
 
 def _same(one: Terms, other: Terms) -> bool:
@@ -214,6 +223,7 @@ def _same(one: Terms, other: Terms) -> bool:
 
 
 def _keep_best(s: _Place, before: Tensor, paid: Tensor) -> None:
+    s.first = torch.where(s.first.isinf(), paid, s.first)
     better = paid < s.lowest
     if bool(better.any()):
         s.best = torch.where(better.view(-1, 1, 1, 1), before, s.best)
@@ -337,11 +347,13 @@ def coarse_to_fine(
     rows: list[dict[str, Any]] = list(resume["rows"]) if resume else []
     begin = saved = time.perf_counter()
     spent = resume["seconds"] if resume else 0.0
-    with interruptible() as halt, _bar(stages, len(rows), progress) as bar:
+    count = sum(stage.steps for stage in stages)
+    bar = tqdm(total=count, initial=len(rows), disable=not progress, desc="style transfer", unit="step", delay=0.3)
+    with interruptible() as halt, bar:
         for number, step in _steps(net, x, stages, resume, options):
             stage = stages[number]
             rows.append(_row(len(rows) + 1, step, stage, spent + time.perf_counter() - begin))
-            _show(bar, step, stage)
+            _show(bar, rows[-1], float(step.total.mean()))
             if watch:
                 watch(step)
             if stage is stages[-1] and step.index == stage.steps:
@@ -384,18 +396,13 @@ def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any
     return {"step": number, "size": max(stage.size), **losses, "seconds": seconds, **own, **note}
 
 
-def _bar(stages: Sequence[Stage], done: int, progress: bool) -> tqdm:
-    steps = sum(stage.steps for stage in stages)
-    return tqdm(total=steps, initial=done, disable=not progress, desc="style transfer", unit="step", delay=0.3)
-
-
-def _show(bar: tqdm, step: Step, stage: Stage) -> None:
+def _show(bar: tqdm, row: Mapping[str, Any], loss: float) -> None:
     if not bar.disable:
-        own = {"backbone": _view(stage.net).net.name} if stage.net else {}
-        bar.set_postfix({"loss": f"{float(step.total.mean()):.4g}", "size": max(stage.size)} | own, refresh=False)
+        told = {name: row[name] for name in ("size", "backbone") if name in row}
+        bar.set_postfix({"loss": f"{loss:.4g}"} | told, refresh=False)
+        if "note" in row:
+            bar.write(row["note"])
     bar.update()
-    if step.note and not bar.disable:
-        bar.write(step.note)
 
 
 def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple[int, int]) -> Result:

@@ -137,36 +137,26 @@ def _tell_masks(problem: Problem) -> None:
 
 def run_card(problem: Problem) -> dict[str, Any]:
     """All that is needed to make the picture again."""
-    net, draft = problem.exact, problem.draft
-    return (
-        {
-            "settings": problem.task.settings,
-            "seed": problem.options.seed,
-            "backbone": net.name,
-            "weights_sha256": net.sha256,
-            "kappa": problem.scales[-1].kappa,
-            "kappa_by_size": {str(max(targets.size)): targets.kappa for targets in problem.scales},
-            "versions": store.versions(),
-            "threads": torch.get_num_threads(),
-            "tile": problem.net.tile,
-        }
-        | ({"regions": problem.regions} if problem.regions else {})
-        | ({"draft": _told_draft(draft)} if draft else {})
-    )
+    card = {"settings": problem.task.settings, "seed": problem.options.seed, **_units(problem)}
+    card |= {"versions": store.versions(), "threads": torch.get_num_threads(), "tile": problem.net.tile}
+    if problem.regions:
+        card["regions"] = problem.regions
+    if problem.draft:
+        card["draft"] = _units(problem.draft) | {"steps": problem.draft.task.steps}
+    return card
 
 
-def _told_draft(draft: Problem) -> dict[str, Any]:
-    """What the card tells of the draft: its network, its units, its steps."""
-    kappa = {str(max(targets.size)): targets.kappa for targets in draft.scales}
-    net = {"backbone": draft.exact.name, "weights_sha256": draft.exact.sha256}
-    return net | {"kappa_by_size": kappa, "steps": draft.task.steps}
+def _units(problem: Problem) -> dict[str, Any]:
+    """Whose losses these are: the network, its weights, and kappa."""
+    net, scales = problem.exact, problem.scales
+    kappa = {"kappa": scales[-1].kappa, "kappa_by_size": {str(max(one.size)): one.kappa for one in scales}}
+    return {"backbone": net.name, "weights_sha256": net.sha256, **kappa}
 
 
 def head(problem: Problem, setup: float) -> dict[str, Any]:
     """What a history says before its steps: whose network, in which units, how long the setting up took."""
-    net = problem.exact
-    head = {"backbone": net.name, "weights_sha256": net.sha256, "kappa": problem.scales[-1].kappa}
-    return head | {"setup_seconds": setup}
+    units = _units(problem)
+    return {name: units[name] for name in ("backbone", "weights_sha256", "kappa")} | {"setup_seconds": setup}
 
 
 def measured(problem: Problem, result: Result) -> Result:
