@@ -7,48 +7,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nstutils.backbones import FeatureExtractor
-    from nstutils.descent import optimise
-    from nstutils.images import load, save
-    from nstutils.library.errors import UserError
-    from nstutils.library.settings import settings
-    from nstutils.library.weights import backbone
-    from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
-    from nstutils.papers.experiments import figure
-    from nstutils.results import Result
-    from nstutils.runs.sweeps import sweep
-    from nstutils.transfer import stylise
+    from nstutils.backbones import FeatureExtractor as FeatureExtractor
+    from nstutils.descent import optimise as optimise
+    from nstutils.images import load as load
+    from nstutils.images import save as save
+    from nstutils.library.errors import UserError as UserError
+    from nstutils.library.settings import settings as settings
+    from nstutils.library.weights import backbone as backbone
+    from nstutils.losses import ContentLoss as ContentLoss
+    from nstutils.losses import StyleLoss as StyleLoss
+    from nstutils.losses import TVLoss as TVLoss
+    from nstutils.losses import gram as gram
+    from nstutils.papers.experiments import figure as figure
+    from nstutils.results import Result as Result
+    from nstutils.runs.sweeps import sweep as sweep
+    from nstutils.transfer import stylise as stylise
 
-__all__ = [
-    "ContentLoss", "FeatureExtractor", "Result", "StyleLoss", "TVLoss", "UserError", "backbone", "figure", "gram", "load",
-    "optimise", "save", "settings", "stylise", "sweep",
-]  # fmt: skip
-
-_HOMES = {
-    "backbones": ("FeatureExtractor",),
-    "descent": ("optimise",),
-    "images": ("load", "save"),
-    "library.errors": ("UserError",),
-    "library.settings": ("settings",),
-    "library.weights": ("backbone",),
-    "losses": ("ContentLoss", "StyleLoss", "TVLoss", "gram"),
-    "papers.experiments": ("figure",),
-    "results": ("Result",),
-    "runs.sweeps": ("sweep",),
-    "transfer": ("stylise",),
-}  # the module of each name
+HOMES = {
+    "ContentLoss": "losses", "FeatureExtractor": "backbones", "Result": "results", "StyleLoss": "losses", "TVLoss": "losses",
+    "UserError": "library.errors", "backbone": "library.weights", "figure": "papers.experiments", "gram": "losses",
+    "load": "images", "optimise": "descent", "save": "images", "settings": "library.settings", "stylise": "transfer",
+    "sweep": "runs.sweeps",
+}  # fmt: skip
+__all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """A name of `__all__`, from the module that is its home."""
-    for home, names in _HOMES.items():
-        if name in names:
-            value = getattr(import_module(f"nstutils.{home}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'nstutils' has no attribute {name!r}")
+    """A name of `HOMES`, from the module that is its home."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'nstutils' has no attribute {name!r}")
+    return getattr(import_module(f"nstutils.{HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
     """What is loaded, and what can be."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *HOMES})

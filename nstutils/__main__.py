@@ -14,6 +14,8 @@ def main() -> int:
 
     try:
         return cli.main(loaded=lambda: mine and signal.signal(signal.SIGINT, signal.default_int_handler))
+    except KeyboardInterrupt:  # a second one, while the first was told
+        return 130
     finally:
         if mine:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -144,20 +144,19 @@ def _options(command: argparse.ArgumentParser, kind: Any) -> None:
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)
 
 
-def whole(text: str) -> int:
-    """A whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+def reader(kind: Callable[[str], Any], what: str) -> Callable[[str], Any]:
+    """What reads a text as a number of a kind, with an error that says what was wanted."""
+
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+
+    return read
 
 
-def number(text: str) -> float:
-    """A number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+whole, number = reader(int, "a whole number"), reader(float, "a number")
 
 
 def names(text: str) -> list[str]:

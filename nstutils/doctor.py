@@ -58,17 +58,10 @@ def table(name: str) -> list[dict[str, Any]]:
     and of a narrow copy which of its teacher's filters it has kept."""
     kept = kept_filters(name)
     return [
-        {
-            "layer": row.name,
-            "channels": row.channels,
-            "at 256 px": row.size(256),
-            "stride": row.stride,
-            "field": row.receptive_field,
-            "parameters": row.parameters,
-            "filters kept": kept.get(row.name, []),
-        }
+        {"layer": row.name, "channels": row.channels, "at 256 px": row.size(256), "stride": row.stride,
+         "field": row.receptive_field, "parameters": row.parameters, "filters kept": kept.get(row.name, [])}
         for row in geometry(structure(name))
-    ]
+    ]  # fmt: skip
 
 
 def layers(name: str) -> str:

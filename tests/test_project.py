@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tomllib
@@ -188,6 +189,30 @@ def test_only_the_command_line_and_checks_print_and_nobody_opens_windows(module:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
             assert not any("pyplot" in name for name in names), f"line {node.lineno} imports pyplot"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_private_of_another_module_is_used(module: str) -> None:
+    imported, used = set(), set()
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+            used |= {part for alias in node.names for part in f"{getattr(node, 'module', '')}.{alias.name}".split(".")}
+        if isinstance(node, ast.Attribute):
+            *path, name = ast.unparse(node).split(".")
+            used |= {name} if path[0] in imported else set()
+    assert {name for name in used if re.match("_[^_]", name)} <= {"_exit"}  # of os: public, for all its name
+
+
+def test_functions_are_short() -> None:
+    functions = {
+        f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: lines for name, lines in functions.items() if lines > 40} == {}
+    assert statistics.median(functions.values()) <= 6
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("__")])

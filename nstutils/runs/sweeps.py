@@ -106,8 +106,6 @@ def sweep(
     place = _place(folder)
     if isinstance(settings, Mapping):
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")
-    if batch is not None and batch < 1:
-        raise UserError(f"batch is {batch}, but must be at least 1; leave it out to have it chosen by memory")
     seen: Seen = {}
     network = lru_cache(maxsize=2)(backbone)
     asked = [_accepted({"content": content, "style": style} | common | dict(given), network, seen) for given in settings]
@@ -214,6 +212,8 @@ def _jobs(runs: Sequence[Run], ends: Ends, place: Path | None, batch: int | None
 
 def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
     """The runs in batches of about equal length, none larger than memory or `batch` allows."""
+    if batch is not None and batch < 1:
+        raise UserError(f"batch is {batch}, but must be at least 1; leave it out to have it chosen by memory")
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.alike, []).append(run)
