@@ -249,7 +249,8 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (share,)) as processes:
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            processes.submit(int)  # they begin now, and inherit that an interrupt ends their runs alone
+            for _ in range(jobs):
+                processes.submit(int)  # so that all begin now, and inherit that an interrupt ends their runs alone
             signal.signal(signal.SIGINT, before)
             yield processes
 

@@ -198,14 +198,13 @@ def train(
 ) -> Training:
     """A network that paints in every one of `styles`, trained on `photographs` (a folder, a zip file; None: scikit-image's).
 
-    `options` are the fields of `TrainOptions`. With `out` the network is saved there, with OUT.preview.jpg (held-out pictures),
-    OUT.run.json and, while it is unfinished, OUT.state.safetensors every `every` seconds; `resume` goes on from that, exactly.
+    `options` are the fields of `TrainOptions`. At `out` the network is saved, with OUT.preview.jpg, OUT.run.json and, every
+    `every` seconds while it is unfinished, OUT.state.safetensors; `resume` goes on from that, exactly.
     """
     target = files.writable(out, (".safetensors",)) if out is not None else None
     if resume and not target:
         raise UserError("resume needs out: give the network whose unfinished training is to go on")
-    photos = Photographs(photographs)
-    run = _begin(styles, photos, TrainOptions(**options))
+    run = _begin(styles, photos := Photographs(photographs), TrainOptions(**options))
     if resume and target:
         _restore(run, target)
     saved = time.perf_counter()
@@ -220,9 +219,9 @@ def train(
             if target and time.perf_counter() - saved > every:
                 _keep(run, target)
                 saved = time.perf_counter()
+    run.net.eval()
     if target:
         _keep(run, target)
-    run.net.eval()
     return run
 
 
