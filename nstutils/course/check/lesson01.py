@@ -78,18 +78,12 @@ AVERAGE_POOL: Wrong = {
     "it pools along the height only; pool both ways": lambda x: avg_pool2d(x, (2, 1)),
 }
 RECEPTIVE_FIELD: Wrong = {
-    "it ignores the strides: after a stride of 2 one step is 2 pixels wide": lambda ls: receptive_field(
-        [(k, 1) for k, _ in ls]
-    ),
-    "a kernel of K adds K - 1 steps, not K": lambda ls: receptive_field(ls, less=0),
-    "the stride comes too early: a layer's own stride counts from the next layer on": lambda ls: receptive_field(
-        ls, early=True
-    ),
-    "start from 1: a pixel sees itself": lambda ls: receptive_field(ls, start=0),
-    "it multiplies the kernels; add (K - 1) · stride for each layer": lambda ls: math.prod(k for k, _ in ls),
-    "it adds a layer's own stride; multiply the strides of the layers before it": lambda ls: (
-        1 + sum((k - 1) * s for k, s in ls)
-    ),
+    "it ignores the strides: after a stride of 2 one step is 2 pixels wide": lambda t: receptive_field([(k, 1) for k, _ in t]),
+    "a kernel of K adds K - 1 steps, not K": lambda t: receptive_field(t, less=0),
+    "the stride comes too early: a layer's own stride counts from the next layer on": lambda t: receptive_field(t, early=True),
+    "start from 1: a pixel sees itself": lambda t: receptive_field(t, start=0),
+    "it multiplies the kernels; add (K - 1) · stride for each layer": lambda t: math.prod(k for k, _ in t),
+    "it adds a layer's own stride; multiply the strides of the layers before it": lambda t: 1 + sum((k - 1) * s for k, s in t),
 }
 EXERCISES = (
     Exercise(parameters, CONVOLUTIONS, PARAMETERS),

@@ -82,14 +82,12 @@ RATIO_SETTINGS: Wrong = {
     ),
 }
 KAPPA: Wrong = {
-    "it is upside down: the style is above, the content below": lambda errors, content: content / errors.mean() / 1e3,
-    "the factor 10³ is missing": lambda errors, content: errors.mean() / content,
-    "it divides by 10³; multiply": lambda errors, content: errors.mean() / content / 1e3,
-    "it adds up the E_l; with w_l = 1/(number of layers) the style loss is their mean": lambda e, content: (
-        1e3 * e.sum() / content
-    ),
-    "it takes the largest E_l; wanted their mean": lambda errors, content: 1e3 * errors.max() / content,
-    "it multiplies the two losses; divide": lambda errors, content: 1e3 * errors.mean() * content,
+    "it is upside down: the style is above, the content below": lambda e, c: c / e.mean() / 1e3,
+    "the factor 10³ is missing": lambda e, c: e.mean() / c,
+    "it divides by 10³; multiply": lambda e, c: e.mean() / c / 1e3,
+    "it adds up the E_l; with w_l = 1/(number of layers) the style loss is their mean": lambda e, c: 1e3 * e.sum() / c,
+    "it takes the largest E_l; wanted their mean": lambda e, c: 1e3 * e.max() / c,
+    "it multiplies the two losses; divide": lambda e, c: 1e3 * e.mean() * c,
 }
 SPEARMAN: Wrong = {
     "it correlates the values; correlate their ranks": _pearson,
@@ -101,19 +99,17 @@ SPEARMAN: Wrong = {
     "the factor 6 is missing": lambda x, y: 1 - _apart(x, y) / (len(x) * (len(x) ** 2 - 1)),
 }
 PARETO: Wrong = {
-    "it looks at the content loss alone; a point counts by both": lambda points: points[:, 0] == points[:, 0].min(),
-    "it looks at the style loss alone; a point counts by both": lambda points: points[:, 1] == points[:, 1].min(),
-    "it looks for large losses; here low is good": lambda points: pareto(-points),
-    "it marks the beaten points; wanted the others": lambda points: ~pareto(points),
+    "it looks at the content loss alone; a point counts by both": lambda x: x[:, 0] == x[:, 0].min(),
+    "it looks at the style loss alone; a point counts by both": lambda x: x[:, 1] == x[:, 1].min(),
+    "it looks for large losses; here low is good": lambda x: pareto(-x),
+    "it marks the beaten points; wanted the others": lambda x: ~pareto(x),
     "a point counts as beaten here when another is lower in one loss; the other must be at least as low in both": (
-        lambda points: ~_compared(points)[1].any(-1).any(1)
+        lambda x: ~_compared(x)[1].any(-1).any(1)
     ),
     "a point with the same content loss and a lower style loss beats too; ask for lower in one, not in both": (
-        lambda points: ~_compared(points)[1].all(-1).any(1)
+        lambda x: ~_compared(x)[1].all(-1).any(1)
     ),
-    "every point is as low as itself, so all are beaten; ask for lower in at least one": lambda points: (
-        points[:, 0] < -torch.inf
-    ),
+    "every point is as low as itself, so all are beaten; ask for lower in at least one": lambda x: x[:, 0] < -torch.inf,
 }
 EXERCISES = (
     Exercise(ratio_settings, RATIOS, RATIO_SETTINGS, fault=_fault_of_settings),

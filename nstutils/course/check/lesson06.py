@@ -41,14 +41,12 @@ def blend_start(p: Tensor, noise: Tensor, share: float) -> Tensor:
 
 
 STRIPES: Wrong = {
-    "the stripes lie; let the brightness change along the width": lambda h, w, period: stripes(w, h, period).mT.contiguous(),
-    "height and width are exchanged; a picture is 1 × 3 × height × width": lambda h, w, period: stripes(w, h, period),
-    "black and white are exchanged; the first half of each period is black (0)": lambda h, w, period: 1 - stripes(h, w, period),
-    "a period is one black and one white stripe together; yours is twice as long": lambda h, w, period: stripes(
-        h, w, 2 * period
-    ),
-    "it has one channel; a picture has three": lambda h, w, period: stripes(h, w, period)[:, :1],
-    "the batch dimension is missing; wanted 1 × 3 × height × width": lambda h, w, period: stripes(h, w, period)[0],
+    "the stripes lie; let the brightness change along the width": lambda h, w, t: stripes(w, h, t).mT.contiguous(),
+    "height and width are exchanged; a picture is 1 × 3 × height × width": lambda h, w, t: stripes(w, h, t),
+    "black and white are exchanged; the first half of each period is black (0)": lambda h, w, t: 1 - stripes(h, w, t),
+    "a period is one black and one white stripe together; yours is twice as long": lambda h, w, t: stripes(h, w, 2 * t),
+    "it has one channel; a picture has three": lambda h, w, t: stripes(h, w, t)[:, :1],
+    "the batch dimension is missing; wanted 1 × 3 × height × width": lambda h, w, t: stripes(h, w, t)[0],
 }
 ENERGY_AT: Wrong = {
     "the mean is not taken away; it leaks into every frequency": lambda row, period: _energy(row, 2 * math.pi / period),
