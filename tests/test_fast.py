@@ -1,6 +1,7 @@
 """The fast network: any size, in one piece or in tiles; styles and their blends; saved and loaded again."""
 
 import itertools
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,19 @@ def test_a_saved_network_is_the_same_when_loaded(tmp_path: Path, norm: str, up: 
     assert torch.equal(fast.apply(again, picture(32, 32), 1), fast.apply(net, picture(32, 32), 1))
     assert fast.facts(path)["steps"] == 7
     assert len(fast.facts(path)["sha256"]) == 64
+
+
+def test_a_network_that_finds_no_room_is_told_in_one_sentence(tmp_path: Path) -> None:
+    path = fast.save(network(), tmp_path / "net.safetensors")
+    before, limit = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"net\.safetensors cannot be written \(.*\); make room there"):
+            fast.save(network(["one"]), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -53,12 +52,8 @@ class Unit(nn.Module):
     ):
         super().__init__()
         self.up, self.norm, self.after, self.rim, self.stride = up, norm, after, kernel // 2, stride
-        if up == "transposed":
-            self.conv: nn.Conv2d | nn.ConvTranspose2d = nn.ConvTranspose2d(
-                channels, filters, kernel, 2, self.rim, output_padding=1, bias=False
-            )
-        else:
-            self.conv = nn.Conv2d(channels, filters, kernel, stride, bias=False)
+        conv = nn.ConvTranspose2d if up == "transposed" else nn.Conv2d  # for the shape and first values of its weights
+        self.conv: nn.Conv2d | nn.ConvTranspose2d = conv(channels, filters, kernel, bias=False)
         self.scale, self.shift = nn.Parameter(torch.ones(styles, filters)), nn.Parameter(torch.zeros(styles, filters))
         if norm == "batch":
             self.register_buffer("mean", torch.zeros(filters))
@@ -283,9 +278,7 @@ def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, An
     """Write the network as safetensors; its plan and `facts` (how it was trained) stand in the header."""
     path = files.writable(path, (".safetensors",))
     plan = {key: getattr(net, key) for key in ("styles", "width", "blocks", "norm", "up")}
-    with files.atomic(path) as part:
-        state = {key: value.contiguous() for key, value in net.state_dict().items()}
-        save_file(state, part, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
+    weights.write(net, path, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
     return path
 
 

@@ -125,13 +125,13 @@ def _three(header: Mapping[str, str], key: str, usual: Sequence[float]) -> Seque
 
 def renamed(state: Mapping[str, Tensor], net: nn.Sequential) -> dict[str, Tensor]:
     """torchvision's `features.k.…` under this project's layer names; the classifier is dropped."""
-    names = [name for name, _ in net.named_children()]
+    names = {str(number): name for number, (name, _) in enumerate(net.named_children())}
     result = {}
     for key, value in state.items():
-        part, _, rest = key.partition(".")
+        part, _, place = key.partition(".")
+        number, _, rest = place.partition(".")
         if part == "features":
-            number, _, rest = rest.partition(".")
-            result[f"{names[int(number)] if number.isdigit() and int(number) < len(names) else number}.{rest}"] = value
+            result[f"{names.get(number, number)}.{rest}"] = value
     return result
 
 
@@ -176,8 +176,16 @@ def _of_wheel(path: Path) -> Weights:
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
     """Write a network's weights as safetensors, with its name, normalisation and `header`."""
     header = {"network": extractor.name, "mean": json.dumps(extractor.mean), "std": json.dumps(extractor.std)} | header
+    write(extractor.net, path, header)
+
+
+def write(net: nn.Module, path: Path, header: dict[str, str]) -> None:
+    """Write the tensors of any network and a header as safetensors, whole or not at all."""
     with files.atomic(path) as part:
-        save_file({key: value.contiguous() for key, value in extractor.net.state_dict().items()}, part, header)
+        try:
+            save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part, header)
+        except SafetensorError as error:  # a full disk
+            raise OSError(str(error)) from error
 
 
 def here(name: str) -> Path | None:
@@ -220,7 +228,7 @@ def keep(name: str, progress: bool = True) -> Weights:
         save(extractor, _kept(name), **{"source": source.url} | header)
         if path.parent == cache:
             path.unlink()
-    except (OSError, SafetensorError):
+    except OSError:
         pass  # a read-only or full cache: it works all the same, only slower the next time
     return Weights(dict(extractor.net.state_dict()), header)
 
