@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from nstutils.backbones import FeatureExtractor
 from nstutils.images import save
 
+# jsonschema's grammar of IRIs, which nbformat brings along and no test needs: over a second in every process
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 REAL_CONNECT = socket.socket.connect
 
 

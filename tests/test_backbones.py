@@ -1,10 +1,11 @@
 """The networks: names, sizes and receptive fields against brute force, and against torchvision's."""
 
+import importlib
 import re
+from types import ModuleType
 
 import pytest
 import torch
-import torchvision
 from conftest import Counting
 from torch import Tensor, nn
 
@@ -180,13 +181,19 @@ def test_the_network_computes_no_deeper_than_the_layers_asked_for(toy: Counting)
     assert ran == ["conv1_1", "relu1_1"]
 
 
+@pytest.fixture
+def torchvision() -> ModuleType:
+    """torchvision, which takes over a second to import: not while tests are collected."""
+    return importlib.import_module("torchvision")
+
+
 def plan(kind: str) -> list[int | str]:
     """torchvision's way to write a VGG plan."""
     return [v for width, count in zip(NARROW, VGG_CONVS[kind], strict=True) for v in (*[width] * count, "M")]
 
 
 @pytest.mark.parametrize("kind", ["vgg19", "vgg16", "squeezenet"])
-def test_every_module_computes_what_torchvision_s_computes(kind: str) -> None:
+def test_every_module_computes_what_torchvision_s_computes(torchvision: ModuleType, kind: str) -> None:
     torch.manual_seed(0)
     if kind == "squeezenet":
         theirs = torchvision.models.squeezenet1_1().features
@@ -211,7 +218,7 @@ def test_every_module_computes_what_torchvision_s_computes(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["vgg19", "vgg16", "squeezenet"])
-def test_torchvision_s_weights_fit_by_name_and_shape(kind: str) -> None:
+def test_torchvision_s_weights_fit_by_name_and_shape(torchvision: ModuleType, kind: str) -> None:
     with torch.device("meta"):
         theirs = getattr(torchvision.models, {"squeezenet": "squeezenet1_1"}.get(kind, kind))()
         ours = squeezenet() if kind == "squeezenet" else vgg(convs=VGG_CONVS[kind])
@@ -219,7 +226,7 @@ def test_torchvision_s_weights_fit_by_name_and_shape(kind: str) -> None:
     assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in ours.state_dict().items()}
 
 
-def test_squeezenet_is_built_from_torchvision_s_state_and_others_are_refused() -> None:
+def test_squeezenet_is_built_from_torchvision_s_state_and_others_are_refused(torchvision: ModuleType) -> None:
     torch.manual_seed(0)
     state = torchvision.models.squeezenet1_1().state_dict()
     net = weights.build("squeezenet", state, {"sha256": "abc"}, "max")
