@@ -137,8 +137,7 @@ def _options(command: argparse.ArgumentParser, kind: Any) -> None:
         if facts["kind"] == "bool":
             keywords["action"] = "store_true"
         else:
-            metavar = facts.get("metavar") or {"int": "N", "float": "X"}.get(facts["kind"])
-            keywords |= {"type": READERS.get(facts["kind"], str), "choices": facts.get("choices"), "metavar": metavar}
+            keywords |= {"type": READERS.get(facts["kind"], str), "choices": facts.get("choices"), "metavar": facts["metavar"]}
         if facts["kind"] == "repeated":
             keywords["action"] = "append"
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)

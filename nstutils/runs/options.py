@@ -48,12 +48,13 @@ def _number(name: str, value: Any, positive: bool = False) -> None:
 
 def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> None:
     """Refuse keywords that do not exist, and name those that are near."""
-    for name in given:
-        if name in known:
-            continue
+    for name in (one for one in given if one not in known):
         near = difflib.get_close_matches(name, known, 3)
         instead = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(known))}"
         raise UserError(f"{what} has no option {name!r}; {instead}")
+
+
+METAVARS = {"int": "N", "float": "X", "names": "L,...", "numbers": "W,...", "schedule": "W,...", "repeated": "MASK"}
 
 
 def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:
@@ -61,7 +62,8 @@ def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:
 
     `kind` says what its values are, where the default does not: int, float, names, numbers, schedule, or repeated.
     """
-    return field(default=default, metadata={"help": text, "kind": kind or type(default).__name__, **facts})
+    kind = kind or type(default).__name__
+    return field(default=default, metadata={"help": text, "kind": kind, "metavar": METAVARS.get(kind)} | facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,22 +71,18 @@ class Options:
     """Every option of `stylise`."""
 
     preset: str | None = option(None, "size and steps together (default: quick)", choices=tuple(PRESETS))
-    size: int | None = option(None, "long side in pixels (default: the preset's)", kind="int", most=LARGEST, metavar="N")
+    size: int | None = option(None, "long side in pixels (default: the preset's)", "int", most=LARGEST)
     style_size: int | None = option(
         None,
         "long side of the styles in pixels: a larger one gives larger strokes, no file is enlarged to it (default: by "
         "style-scale)",
-        kind="int",
+        "int",
         most=LARGEST,
-        metavar="N",
     )
     style_scale: float = option(
-        2.0,
-        "without style-size, the long side of the styles over the picture's (above 1: at most the file's)",
-        positive=True,
-        metavar="X",
+        2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", positive=True
     )
-    steps: int | None = option(None, "steps over all scales (default: the preset's)", kind="int", metavar="N")
+    steps: int | None = option(None, "steps over all scales (default: the preset's)", "int")
     scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
     backbone: str | None = option(None, "the network that looks (default: classroom)", choices=BACKBONES)
     weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
@@ -95,37 +93,23 @@ class Options:
     lr: float | None = option(
         None,
         f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})",
-        kind="float",
+        "float",
         positive=True,
-        metavar="X",
     )
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
-    seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1, metavar="N")
+    seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1)
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
     beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
     tv: float = option(0.06, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
-    content_layers: Sequence[str] | None = option(
-        None, "content layers, with commas (default: relu2_2,relu3_3)", kind="names", metavar="L,..."
-    )
-    style_layers: Sequence[str] | None = option(
-        None, "style layers, with commas (default: relu1_1 to relu5_1)", kind="names", metavar="L,..."
-    )
+    content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu2_2,relu3_3)", "names")
+    style_layers: Sequence[str] | None = option(None, "style layers, with commas (default: relu1_1 to relu5_1)", "names")
     layer_weights: Any = option(
-        None,
-        "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal, 1 in all)",
-        kind="schedule",
-        metavar="W,...",
+        None, "a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal, 1 in all)", "schedule"
     )
-    style_weights: Sequence[float] | None = option(
-        None, "a weight for each style (default: equal)", kind="numbers", metavar="W,..."
-    )
-    content_guide: "Sequence[Mask] | None" = option(
-        None, "mask of the region for a style (repeat, one a style)", kind="repeated", metavar="MASK"
-    )
-    style_guide: "Sequence[Mask] | None" = option(
-        None, "mask of the part of a style to take (repeat)", kind="repeated", metavar="MASK"
-    )
+    style_weights: Sequence[float] | None = option(None, "a weight for each style (default: equal)", "numbers")
+    content_guide: "Sequence[Mask] | None" = option(None, "mask of the region for a style (repeat, one a style)", "repeated")
+    style_guide: "Sequence[Mask] | None" = option(None, "mask of the part of a style to take (repeat)", "repeated")
     guide_mode: str = option(
         "simple",
         "how a mask reaches a layer: simple (averaged over a position's own pixels), inside (the same, eroded by a position) "
@@ -133,12 +117,7 @@ class Options:
         choices=GUIDE_MODES,
     )
     tile: int | None = option(
-        None,
-        "compute in tiles of N pixels (default: where the memory asks for it)",
-        kind="int",
-        least=64,
-        most=LARGEST,
-        metavar="N",
+        None, "compute in tiles of N pixels (default: where the memory asks for it)", "int", least=64, most=LARGEST
     )
     draft: bool = option(
         False,
