@@ -15,7 +15,7 @@ from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor
 from nstutils.library.errors import UserError
 
 Activations = Mapping[str, Tensor]
-Sums = dict[str, Tensor]
+Sums = dict[Any, Tensor]  # by layer, or what else a loss calls them
 Crop = Callable[[str, Tensor], Tensor]
 Weights = Sequence[float | Tensor] | None
 
@@ -193,12 +193,12 @@ class StyleLoss:
             features = activations[layer]
             found[layer] = _product(features, crop(layer, _unit(self.guides[layer])) if self.guides else None)
             if not self.guides:
-                found[f"{layer} positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
+                found[layer, "positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
         return found
 
     def grams(self, sums: Sums) -> dict[str, Tensor]:
         """The Gram matrices of the picture that these are the sums of."""
-        return {k: sums[k] if self.guides else sums[k] / sums[f"{k} positions"] for k in self.layers}
+        return {k: sums[k] if self.guides else sums[k] / sums[k, "positions"] for k in self.layers}
 
     def value(self, sums: Sums) -> Tensor:
         """Σ w_l E_l."""
@@ -253,14 +253,14 @@ class Mixture:
 
     def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
         """The sums of every part, under its number."""
-        return {f"{k} {key}": v for k, loss in enumerate(self.losses) for key, v in loss.sums(activations, crop).items()}
+        return {(k, key): v for k, loss in enumerate(self.losses) for key, v in loss.sums(activations, crop).items()}
 
     def value(self, sums: Sums) -> Tensor:
         """The parts weighed and added."""
-        parts = []
-        for k, (weight, loss) in enumerate(zip(self.weights, self.losses, strict=True)):
-            mine = {key.removeprefix(f"{k} "): value for key, value in sums.items() if key.startswith(f"{k} ")}
-            parts.append(weight * loss.value(mine))
+        own: list[Sums] = [{} for _ in self.losses]
+        for (k, key), value in sums.items():
+            own[k][key] = value
+        parts = [weight * loss.value(mine) for weight, loss, mine in zip(self.weights, self.losses, own, strict=True)]
         return torch.stack(parts).sum(0)
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.library.errors import UserError
-from nstutils.losses import Activations, StyleLoss, Summed, Terms, evaluate, total
+from nstutils.losses import Activations, StyleLoss, Summed, Sums, Terms, evaluate, total
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
-Sums = dict[str, dict[str, Tensor]]  # by the term's name, and by the names that its loss gives them
+SumsOf = dict[str, Sums]  # by the term's name
 
 
 class _Cut(torch.autograd.Function):
@@ -165,9 +165,9 @@ class View:
         layers = [layer for _, loss in terms.values() for layer in loss.layers]
         return list(self.windows((image.shape[-2], image.shape[-1]), layers)) if layers else []
 
-    def _collected(self, image: Tensor, terms: Terms, tiles: Sequence[Window]) -> Sums:
+    def _collected(self, image: Tensor, terms: Terms, tiles: Sequence[Window]) -> SumsOf:
         """The sums of a whole picture."""
-        sums: Sums = {}
+        sums: SumsOf = {}
         with torch.no_grad():
             for window in tiles:
                 for name, found in self._sums(window, window.cut(image), terms).items():
@@ -176,13 +176,13 @@ class View:
                         so_far[key] = so_far[key] + value if key in so_far else value
         return sums
 
-    def _sums(self, window: Window, piece: Tensor, terms: Terms) -> Sums:
+    def _sums(self, window: Window, piece: Tensor, terms: Terms) -> SumsOf:
         """The sums of one tile, term by term."""
         layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
         own = {layer: window.own(layer, values) for layer, values in self.net(piece, layers).items()}
         return {name: loss.sums(own, window.part) for name, (_, loss) in terms.items() if isinstance(loss, Summed)}
 
 
-def _values(image: Tensor, terms: Terms, sums: Sums) -> dict[str, Tensor]:
+def _values(image: Tensor, terms: Terms, sums: SumsOf) -> dict[str, Tensor]:
     """The raw losses from the sums of the whole picture."""
     return {name: loss.value(sums[name]) if isinstance(loss, Summed) else loss(image, {}) for name, (_, loss) in terms.items()}
