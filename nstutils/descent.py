@@ -437,13 +437,12 @@ def interruptible() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield halt
         return
-    before = signal.getsignal(signal.SIGINT)
 
-    def first(number: int, frame: Any) -> None:
+    def first(*_: Any) -> None:
         halt.set()
         signal.signal(signal.SIGINT, before)
 
-    signal.signal(signal.SIGINT, first)
+    before = signal.signal(signal.SIGINT, first)
     try:
         yield halt
     finally:

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images
-from nstutils.descent import Watch, at, coarse_to_fine
+from nstutils.descent import Watch, coarse_to_fine
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 from nstutils.losses import total
@@ -161,8 +161,7 @@ def head(problem: Problem, setup: float) -> dict[str, Any]:
 
 def measured(problem: Problem, result: Result) -> Result:
     """The result with its losses measured in float32 on the 8-bit pixels that are saved."""
-    stage = problem.stages()[-1]
-    terms = at(stage.terms, stage.steps)
+    terms = problem.terms
     losses = problem.judge.losses(result.image.mul(255).round().div(255), terms)
     final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
     return dataclasses.replace(result, history=result.history | {"final": final})

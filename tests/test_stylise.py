@@ -240,6 +240,18 @@ def test_usual_mistakes_are_answered_in_a_sentence(options: dict[str, Any], word
         stylise(*pictures, **options)
 
 
+def test_every_file_is_decoded_once(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real = [], Image.open
+
+    def watched(file: Any, *given: Any, **own: Any) -> Any:
+        seen.append(str(file))
+        return real(file, *given, **own)
+
+    monkeypatch.setattr(Image, "open", watched)
+    stylise(*pictures, **QUICK)
+    assert sorted(seen) == sorted(pictures)
+
+
 def test_a_very_large_file_is_never_held_in_floats(tmp_path: Path) -> None:
     """As content and style, 88 million pixels took 3.5 GB at --size 64."""
     Image.new("L", (9400, 9400), 128).save(tmp_path / "large.png")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nstutils import guidance, images
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
-from nstutils.descent import Schedule, Stage
+from nstutils.descent import Schedule, Stage, at
 from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.settings import COPIES, PRESETS, settings
@@ -423,6 +423,12 @@ class Problem:
             before = sum(stage.steps for stage in stages)
             stages.append(Stage(targets.size, targets.steps, self._schedule(targets, before)))
         return stages
+
+    @property
+    def terms(self) -> Terms:
+        """What the last step minimises, at full size: the measure of a picture."""
+        last = self.scales[-1]
+        return at(self._schedule(last, self.task.steps - last.steps), last.steps)
 
     def _schedule(self, targets: Targets, before: int) -> Schedule:
         """The terms of a scale that begins after `before` steps; a function of the step where layer weights change."""
