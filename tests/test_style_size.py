@@ -16,7 +16,8 @@ from nstutils.fast import network as fast
 from nstutils.fast.training import train
 from nstutils.losses import gram
 from nstutils.papers.experiments import find
-from nstutils.papers.judging import Case, Plan, targets
+from nstutils.papers.judging import targets
+from nstutils.papers.rows import Case, Plan
 from nstutils.runs import preflight
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import accept, prepare, style_long

@@ -17,25 +17,9 @@ from nstutils.backbones import geometry
 from nstutils.course import measures
 from nstutils.library.weights import backbone, structure
 from nstutils.losses import evaluate, total
-from nstutils.papers.drawing import ARTWORK, PHOTOGRAPH, board, curves, ended, history, named, said, table
-from nstutils.papers.judging import (
-    FINE,
-    LAYERS,
-    LBFGS,
-    ONCE,
-    ONE,
-    SLOW,
-    Case,
-    Numbers,
-    Pairs,
-    Row,
-    Runs,
-    five,
-    kept,
-    order,
-    place,
-    ratio,
-)
+from nstutils.papers.drawing import METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, ended, history, named, said, table
+from nstutils.papers.judging import five, kept, order, place
+from nstutils.papers.rows import FINE, LAYERS, LBFGS, ONCE, ONE, SLOW, Case, Numbers, Pairs, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import identity, prepare
@@ -44,29 +28,31 @@ PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))
 DENSE = {"fc1": (7 * 7 * 512, 4096), "fc2": (4096, 4096), "predictions": (4096, 1000)}
 
 
-def _counts(case: Case) -> Numbers:
-    """Parameters of VGG-19's layers against P = K²·C·N + N, and all of them."""
-    off, channels, counted = 0, 3, 0
+def _layers() -> list[tuple[str, str, str, int, int]]:
+    """Each layer of VGG-19: name, output shape, parameters by P = K²·C·N + N, and as many as there are."""
+    found, channels = [], 3
     for row in geometry(structure("vgg19")):
-        if row.parameters:
-            off += abs(row.parameters - (3 * 3 * channels * row.channels + row.channels))
-            channels, counted = row.channels, counted + row.parameters
-    dense = sum(inputs * outputs + outputs for inputs, outputs in DENSE.values())
-    return {"off the formula": off, "convolutions": counted, "dense": dense, "in all": counted + dense}
+        if not row.name.startswith("relu"):
+            by, count = (f"3²·{channels}·{row.channels} + {row.channels}", (9 * channels + 1) * row.channels)
+            told = (by, count) if row.parameters else ("", 0)
+            found.append((row.name, f"({row.size(224)}, {row.size(224)}, {row.channels})", *told, row.parameters))
+            channels = row.channels
+    dense = {name: (n, m, (n + 1) * m) for name, (n, m) in DENSE.items()}
+    return found + [(name, f"({m})", f"{n}·{m} + {m}", count, count) for name, (n, m, count) in dense.items()]
+
+
+def _counts(case: Case) -> Numbers:
+    """Parameters of VGG-19's layers against the formula, and all of them."""
+    counts = {name: (count, there) for name, _, _, count, there in _layers()}
+    dense, total = (sum(there for name, (_, there) in counts.items() if name in DENSE or not of) for of in (DENSE, ()))
+    off = sum(abs(count - there) for count, there in counts.values())
+    return {"off the formula": off, "convolutions": total - dense, "dense": dense, "in all": total}
 
 
 def _listed(cases: Sequence[Case]) -> Figure:
     """Layers, output shapes and parameters of VGG-19, with the formula of each count."""
-    lines, channels = [f"{'layer':12} {'output shape':18} {'parameters':>12}   P = K²·C·N + N"], 3
-    for row in geometry(structure("vgg19")):
-        if not row.name.startswith("relu"):
-            side, formula = row.size(224), f"3²·{channels}·{row.channels} + {row.channels}"
-            shape = f"({side}, {side}, {row.channels})"
-            lines.append(f"{row.name:12} {shape:18} {row.parameters:12,}   {formula if row.parameters else ''}".rstrip())
-            channels = row.channels
-    for name, (inputs, outputs) in DENSE.items():
-        formula = f"{inputs}·{outputs} + {outputs}"
-        lines.append(f"{name:12} {f'({outputs})':18} {inputs * outputs + outputs:12,}   {formula}")
+    lines = [f"{'layer':12} {'output shape':18} {'parameters':>12}   P = K²·C·N + N"]
+    lines += [f"{name:12} {shape:18} {there:12,}   {by}".rstrip() for name, shape, by, _, there in _layers()]
     lines.append(f"{'in all':31} {cases[0].numbers['in all']:12,.0f}")
     figure = Figure(figsize=(7, 0.166 * len(lines) + 0.2))
     figure.text(0.03, 0.98, "\n".join(lines), family="monospace", fontsize=9, va="top", linespacing=1.3)
@@ -221,18 +207,8 @@ feature_maps = Row(
 ROW = {f"{value:g}": value for value in (1e-1, 1e-2, 1e-3, 1e-4)}
 
 
-def _orders(case: Case) -> Numbers:
-    """How both losses and the correlation with the photograph are ordered as α/β falls."""
-    found = {f"order of {name}": order([case.final(label, name) for label in ROW]) for name in ("content", "style")}
-    return found | {"order of correlation": order([_likeness(case, label) for label in ROW])}
-
-
-def _likeness(case: Case, label: str) -> float:
-    return measures.correlation(case.image(label), case.p)
-
-
 def _correlated(label: str) -> Callable[[Case], str]:
-    return lambda case: f"correlation {_likeness(case, label):.2f}"
+    return lambda case: f"correlation {case.correlation(label):.2f}"
 
 
 ratio_row = Row(
@@ -242,28 +218,27 @@ ratio_row = Row(
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
     # the order is that of minima (after 100 steps of Adam the content loss is not there yet) and of what the layers made: noise
     # of full contrast stays in the pixels, and the correlation is theirs
-    quick=(128, 100, SLOW | {"init": "faint"}),
-    paper=(512, 3000, ONCE),
-    numbers=_orders,
+    effort=((128, 100, SLOW | {"init": "faint"}), (512, 3000, ONCE)),
+    numbers=lambda case: {
+        "order of content": order([case.final(label, "content") for label in ROW]),
+        "order of style": order([case.final(label, "style") for label in ROW]),
+        "order of correlation": order([case.correlation(label) for label in ROW]),
+    },
     parts=lambda n: {
         "content loss rises": n["order of content"] >= 0.999,
         "style loss falls": n["order of style"] <= -0.999,
         "correlation falls": n["order of correlation"] <= -0.999,
     },
-    draw=table([(f"α/β = {value:.0e}", label, _correlated(label)) for label, value in ROW.items()], named),
+    draw=table(*((f"α/β = {value:.0e}", label, _correlated(label)) for label, value in ROW.items()), name=named),
 )
 
 
 CONTENT_LAYERS = ("relu2_2", "relu4_2")
 
 
-def _detail(case: Case) -> Numbers:
-    """Pixel error and edge correlation with the photograph for both content layers."""
-    found: Numbers = {}
-    for layer in CONTENT_LAYERS:
-        found[f"error {layer}"] = (case.image(layer) - case.p).square().mean().item()
-        found[f"edges {layer}"] = measures.edge_correlation(case.image(layer), case.p)
-    return found
+def _two(layers: Sequence[str], words: str) -> Drawing:
+    """Both pictures of a pair, and the results of two layers, told in words."""
+    return table(PHOTOGRAPH, STYLE, *((layer, layer, words.format(layer)) for layer in layers))
 
 
 content_layer = Row(
@@ -271,20 +246,16 @@ content_layer = Row(
     claim="Content from relu2_2 keeps finer detail than from relu4_2.",
     measure="lower pixel error and higher edge correlation with the photograph",
     runs=lambda case: {layer: ONE | {"content_layers": (layer,)} for layer in CONTENT_LAYERS},
-    quick=(128, 100, FINE),
-    paper=(512, 3000, ONCE),
-    numbers=_detail,
+    effort=((128, 100, FINE), (512, 3000, ONCE)),
+    numbers=lambda case: (
+        {f"error {k}": (case.image(k) - case.p).square().mean().item() for k in CONTENT_LAYERS}
+        | {f"edges {k}": case.edges(k) for k in CONTENT_LAYERS}
+    ),
     parts=lambda n: {
         "lower error": n["error relu2_2"] < n["error relu4_2"],
         "higher edge correlation": n["edges relu2_2"] > n["edges relu4_2"],
     },
-    draw=table(
-        [
-            PHOTOGRAPH,
-            ARTWORK,
-            *((f"content {k}", k, f"error {{error {k}:.3f}}, edges {{edges {k}:.2f}}") for k in CONTENT_LAYERS),
-        ]
-    ),
+    draw=_two(CONTENT_LAYERS, "error {{error {0}:.3f}}, edges {{edges {0}:.2f}}"),
 )
 
 
@@ -305,34 +276,22 @@ def _noise_left(case: Case, label: str) -> float:
     return residual(case.image(label), images.noise(case.shape, case.seed))
 
 
-def _overridden(case: Case) -> Numbers:
-    """Content loss, and what is left of the noise, for both style layers."""
-    found: Numbers = {}
-    for layer in STYLE_LAYERS:
-        found |= {f"content {layer}": case.final(layer, "content"), f"noise {layer}": _noise_left(case, layer)}
-    return found
-
-
 style_layer = Row(
     source="C fig. 17",
     claim="Style from relu4_1 alone overrides the content more; from relu2_1 alone, the start is left in some areas.",
     measure="higher content loss with relu4_1; more of the noise left with relu2_1 (correlation without local means)",
     # content from relu4_2 at every size, as in C: relu2_2 and 3_3 see the pixels, and take the start away themselves
     runs=lambda case: {layer: ONE | {"style_layers": (layer,), "content_layers": ("relu4_2",)} for layer in STYLE_LAYERS},
-    quick=(96, 300, LBFGS),
-    paper=(512, 3000, ONCE),
-    numbers=_overridden,
+    effort=((96, 300, LBFGS), (512, 3000, ONCE)),
+    numbers=lambda case: (
+        {f"content {k}": case.final(k, "content") for k in STYLE_LAYERS}
+        | {f"noise {k}": _noise_left(case, k) for k in STYLE_LAYERS}
+    ),
     parts=lambda n: {
         "4_1 overrides more": n["content relu4_1"] > n["content relu2_1"],
         "2_1 leaves more of the start": n["noise relu2_1"] > n["noise relu4_1"],
     },
-    draw=table(
-        [
-            PHOTOGRAPH,
-            ARTWORK,
-            *((f"style {k}", k, f"content {{content {k}:.3g}}, noise {{noise {k}:.2f}}") for k in STYLE_LAYERS),
-        ]
-    ),
+    draw=_two(STYLE_LAYERS, "content {{content {0}:.3g}}, noise {{noise {0}:.2f}}"),
 )
 
 
@@ -378,8 +337,7 @@ initialisation = Row(
     measure="both losses within 15 %; energy at the stripes' frequency at least 5 times the noise start's; lower style loss "
     "from noise; the stripes after 10/3 of the steps are reported",
     runs=_started,
-    quick=(96, 300, LBFGS),
-    paper=(512, 3000, ONCE),
+    effort=((96, 300, LBFGS), (512, 3000, ONCE)),
     numbers=_by_start,
     parts=lambda n: {
         "alike": all(abs(n[f"{k}, noise / content"] - 1) <= 0.15 for k in ("content", "style")),
@@ -410,14 +368,13 @@ seeds = Row(
     measure="PSNR between any two at most 20 dB; losses spread by at most 3 % of their mean",
     runs=lambda case: {label: ONE | {"seed": seed} for label, seed in SEEDS.items()},
     seeds=(0,),
-    quick=(96, 600, LBFGS),  # after 300 steps the losses still differ by how far each run has come
-    paper=(512, 3000, ONCE),
+    effort=((96, 600, LBFGS), (512, 3000, ONCE)),  # after 300 steps the losses still differ by how far each run has come
     numbers=_spread,
     parts=lambda n: {
         "pictures differ": n["PSNR"] <= 20,
         "losses agree": max(n["spread of content"], n["spread of style"]) <= 0.03,
     },
-    draw=table([(label, label, ended(label)) for label in SEEDS], named),
+    draw=table(*((label, label, ended(label)) for label in SEEDS), name=named),
 )
 
 
@@ -461,12 +418,6 @@ def _uphill(case: Case, steps: int = 20, lr: float = 0.05) -> Tensor:
     return x.detach().cpu()
 
 
-def _over_noise(case: Case) -> Numbers:
-    """The total from every start of the search over the total from noise."""
-    base = case.final("noise", "total")
-    return {label: case.final(label, "total") / base for label in case.results if label != "noise"}
-
-
 def _searched(cases: Sequence[Case]) -> Figure:
     """The starts of the search above, where each of them ended below, with its total over the noise start's."""
     case, (_, drawn) = cases[0], _starts(cases[0])
@@ -482,15 +433,14 @@ failing_start = Row(
     measure="one of six starts (black, white, chequered, negative, stripes, noise driven uphill) ends with at least twice the "
     "total that noise ends with",
     runs=_search,
-    quick=(96, 150, LBFGS),
+    effort=((96, 150, LBFGS), (512, 500, ONCE)),
     some=True,
-    numbers=_over_noise,
+    numbers=lambda case: {
+        label: case.final(label, "total") / case.final("noise", "total") for label in case.results if label != "noise"
+    },
     parts=lambda n: {"a start fails": max(n.values()) >= 2},
     draw=_searched,
 )
-
-
-METHODS = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "SGD"}
 
 
 def _totals(case: Case) -> Numbers:
@@ -511,13 +461,12 @@ def _lowest(told: Mapping[str, Any], seconds: float) -> float:
     return min(row["total"] for row in steps if row["seconds"] <= seconds or row is steps[0])
 
 
-def _ended_after(label: str) -> Callable[[Case], str]:
-    return lambda case: f"total {case.final(label, 'total'):.4g}, {case.results[label].history['seconds']:.1f} s"
+SPENT = "total {{case.results[{0}].history[final][total]:.4g}}, {{case.results[{0}].history[seconds]:.1f}} s"
 
 
 def _raced(cases: Sequence[Case]) -> Figure:
     """Results of the three methods, and their totals over the seconds."""
-    figure = table([(name, label, _ended_after(label)) for label, name in METHODS.items()], under=2.8, most=1)(cases)
+    figure = table(*((name, label, SPENT.format(label)) for label, name in METHODS.items()), under=2.8, most=1)(cases)
     lines = {name: history(cases[0], label, "total", "seconds") for label, name in METHODS.items()}
     curves(figure, lines, "seconds", "total").set_yscale("log")
     return figure
@@ -529,9 +478,8 @@ optimisers = Row(
     measure="Adam's total at most 10 % above L-BFGS's at the end and at equal time",
     runs=lambda case: {method: ONE | {"method": method} for method in METHODS},
     timed=True,
-    quick=(96, 150, ONCE),
+    effort=((96, 150, ONCE), (512, 3000, ONCE)),
     numbers=_totals,
-    paper=(512, 3000, ONCE),
     parts=lambda n: {f"Adam {when}": n[f"adam, {when}"] <= 1.1 for when in ("at the end", "at equal time")},
     draw=_raced,
 )
@@ -543,20 +491,10 @@ photoreal = Row(
     measure="edge correlation with the photograph at least 0.5; correlation with the noise without local means at least 0.1",
     runs=lambda case: {"run": ONE},
     pairs=PHOTOGRAPHS,
-    quick=(96, 150, LBFGS),
-    paper=(512, 3000, ONCE),
-    numbers=lambda case: {
-        "edges": measures.edge_correlation(case.image("run"), case.p),
-        "noise": _noise_left(case, "run"),
-    },
+    effort=((96, 150, LBFGS), (512, 3000, ONCE)),
+    numbers=lambda case: {"edges": case.edges("run"), "noise": _noise_left(case, "run")},
     parts=lambda n: {"satisfactory": n["edges"] >= 0.5, "the start is left": n["noise"] >= 0.1},
-    draw=table(
-        [
-            ("content", lambda case: case.p, ""),
-            ("style", lambda case: case.covering, ""),
-            ("result", "run", "edges {edges:.2f}, noise {noise:.2f}"),
-        ]
-    ),
+    draw=table(PHOTOGRAPH, STYLE, ("result", "run", "edges {edges:.2f}, noise {noise:.2f}")),
 )
 
 
@@ -570,16 +508,6 @@ def _darkened(case: Case) -> Runs:
     return {"run": ONE | {"content": os.fspath(folder / "dark.png")}}
 
 
-def _colours(case: Case) -> Numbers:
-    """Edge correlation with the dark photograph, and the distance of the colours to both pictures."""
-    x = case.image("run")
-    return {
-        "edges": measures.edge_correlation(x, case.p),
-        "colours to the bright one": measures.colour_distance(x, case.a),
-        "colours to the dark one": measures.colour_distance(x, case.p * DARK),
-    }
-
-
 TO_BOTH = "edges {edges:.2f}; colours {colours to the bright one:.2f} from style, {colours to the dark one:.2f} from content"
 
 dark_restoration = Row(
@@ -589,19 +517,15 @@ dark_restoration = Row(
     "one's",
     runs=_darkened,
     pairs=PHOTOGRAPHS,
-    quick=(96, 150, LBFGS),
-    paper=(512, 5000, ONCE),
-    numbers=_colours,
+    effort=((96, 150, LBFGS), (512, 5000, ONCE)),
+    numbers=lambda case: {
+        "edges": case.edges("run"),
+        "colours to the bright one": measures.colour_distance(case.image("run"), case.a),
+        "colours to the dark one": measures.colour_distance(case.image("run"), case.p * DARK),
+    },
     parts=lambda n: {
         "shape kept": n["edges"] >= 0.5,
         "colours of the bright one": n["colours to the bright one"] < n["colours to the dark one"],
     },
-    draw=table(
-        [
-            ("content", lambda case: case.p * DARK, ""),
-            ("style", lambda case: case.covering, ""),
-            ("result", "run", TO_BOTH),
-        ],
-        width=11,
-    ),
+    draw=table(("dark", lambda case: case.p * DARK, ""), STYLE, ("result", "run", TO_BOTH), width=11),
 )

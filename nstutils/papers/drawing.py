@@ -4,7 +4,7 @@ Colours and dashes tell apart for colour-blind readers, as in `plots`; pictures 
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,16 +13,18 @@ from torch import Tensor
 
 from nstutils import images
 from nstutils.course.plots import COLOURS, DASHES
-from nstutils.papers.judging import Case
+from nstutils.papers.rows import Case
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-Words = str | Callable[[Case], str]  # a text with the numbers of a case in braces, or a function of the case
+Words = str | Callable[[Case], str]  # of a case: a text with its numbers and itself, as `case`, in braces; or a function
 Column = tuple[Words, str | Callable[[Case], Tensor], Words]  # title, a run's label or a picture of the case, caption
 Drawing = Callable[[Sequence[Case]], Figure]
 
 PHOTOGRAPH: Column = ("photograph", lambda case: case.p, "")
-ARTWORK: Column = ("artwork", lambda case: case.covering, "")
+STYLE: Column = ("style", lambda case: case.covering, "")
+METHODS = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "SGD"}
 LEFT = "content {content left:.0%}, style {style left:.0%}"
+ENDED = "content {{case.results[{0}].history[final][content]:.3g}}, style {{case.results[{0}].history[final][style]:.3g}}"
 
 
 def board(
@@ -89,7 +91,7 @@ def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Seque
 
 
 def table(
-    columns: Sequence[Column], name: Callable[[Case], str] | None = None, width: float = 9, under: float = 0, most: int = 99
+    *columns: Column, name: Callable[[Case], str] | None = None, width: float = 9, under: float = 0, most: int = 99
 ) -> Drawing:
     """A drawing with a row for each pair (at most so many), named by `name`, and a column for each picture of a case."""
 
@@ -106,7 +108,7 @@ def table(
 
 def said(words: Words, case: Case) -> str:
     """Words about a case."""
-    return words.format_map(case.numbers) if isinstance(words, str) else words(case)
+    return words.format_map({**case.numbers, "case": case}) if isinstance(words, str) else words(case)
 
 
 def per_pair(cases: Sequence[Case]) -> list[Case]:
@@ -122,9 +124,9 @@ def named(case: Case) -> str:
     return f"{case.content} + {case.style}"
 
 
-def ended(label: str) -> Words:
-    """Both losses of the picture of a run."""
-    return lambda case: f"content {case.final(label, 'content'):.3g}, style {case.final(label, 'style'):.3g}"
+def ended(label: str) -> str:
+    """Words for both losses of the picture of a run."""
+    return ENDED.format(label)
 
 
 def history(case: Case, label: str, name: str, against: str = "step") -> tuple[list[float], list[float]]:
@@ -142,34 +144,18 @@ def signed(figure: Figure, source: str, cases: Sequence[Case]) -> Figure:
     return figure
 
 
-def shared(cases: Sequence[Case]) -> Iterable[str]:
-    """Backbone, size, steps, and of method, layers, style's size and α/β what all runs have the same."""
-    plan, runs = cases[0].plan, [result.card.get("settings", {}) for case in cases for result in case.results.values()]
-    yield f"{plan.backbone}, {plan.size} px" + (f", {plan.steps} steps" if runs else "")
-    for told in (_method, _content, _style, _style_size, _ratio):
-        different = {told(used) for used in runs if used} - {""}
-        yield from different if len(different) == 1 else ()
+def shared(cases: Sequence[Case]) -> list[str]:
+    """Backbone, size, steps, and of the other settings what all runs have the same."""
+    plan, told = cases[0].plan, [_told(run.card["settings"]) for case in cases for run in case.results.values() if run.card]
+    made = [f"{plan.backbone}, {plan.size} px", *[f"{plan.steps} steps"] * bool(cases[0].results)]
+    return made + [words for words in (told or [[]])[0] if all(words in others for others in told)]
 
 
-def _method(used: Mapping[str, Any]) -> str:
-    return {"adam": "Adam", "lbfgs": "L-BFGS", "sgd": "SGD"}[used["method"]] + " coarse to fine" * (used["scales"] == "auto")
-
-
-def _content(used: Mapping[str, Any]) -> str:
-    return _layers("content", used["content_layers"]) if used["alpha"] else ""
-
-
-def _style(used: Mapping[str, Any]) -> str:
-    return _layers("style", used["style_layers"]) if used["beta"] else ""
-
-
-def _layers(kind: str, layers: Sequence[str]) -> str:
-    return f"{kind} {layers[0]}" + f" to {layers[-1]}" * (len(layers) > 1)
-
-
-def _style_size(used: Mapping[str, Any]) -> str:
-    return f"style {used['style_size']} px" if used["style_size"] else ""
-
-
-def _ratio(used: Mapping[str, Any]) -> str:
-    return f"α/β = {used['alpha'] / used['beta']:.0e}" if used["alpha"] and used["beta"] else ""
+def _told(used: Mapping[str, Any]) -> list[str]:
+    """The method, layers, style's size and α/β of a run in words."""
+    told = [METHODS[used["method"]] + " coarse to fine" * (used["scales"] == "auto")]
+    for kind, weight in (("content", "alpha"), ("style", "beta")):
+        layers = used[f"{kind}_layers"]
+        told += [f"{kind} {layers[0]}" + f" to {layers[-1]}" * (len(layers) > 1)] * bool(used[weight])
+    told += [f"style {used['style_size']} px"] * bool(used["style_size"])
+    return told + ([f"α/β = {used['alpha'] / used['beta']:.0e}"] if used["alpha"] and used["beta"] else [])

@@ -22,7 +22,8 @@ from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
 from nstutils.papers import chadebec, gatys, koc, shuvo, upes
 from nstutils.papers.drawing import signed
-from nstutils.papers.judging import Case, Numbers, Plan, Row, verdict
+from nstutils.papers.judging import verdict
+from nstutils.papers.rows import Case, Numbers, Plan, Row
 from nstutils.runs import store
 from nstutils.runs.sweeps import sweep
 
@@ -88,7 +89,7 @@ def _plan(row: Row, preset: str, backbone: str, folder: Path) -> Plan:
     """The size, steps and method of a row at a preset. A position of relu4_2 is 8 pixels wide, and what it sees 92: at the
     papers' size 1/64 and 1/6 of the picture, at 128 px most of it, where no house can show. So the papers' content layer is
     kept at their size; smaller pictures take the default's, whose positions are a like share of them."""
-    size, steps, way = row.paper if preset == "paper" else row.quick
+    size, steps, way = row.effort[preset == "paper"]
     if preset != "paper":
         way = {name: value for name, value in way.items() if name != "content_layers"}
     if preset == "smoke":

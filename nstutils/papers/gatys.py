@@ -14,26 +14,9 @@ from nstutils.course import measures
 from nstutils.course.plots import COLOURS
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, gram
-from nstutils.papers.drawing import ARTWORK, LEFT, PHOTOGRAPH, Words, board, ended, per_pair, said, table
-from nstutils.papers.judging import (
-    FAINT,
-    FINE,
-    LAYERS,
-    LBFGS,
-    ONE,
-    SLOW,
-    Case,
-    Numbers,
-    Row,
-    Runs,
-    five,
-    left,
-    order,
-    ratio,
-    rises,
-)
-
-LETTERED = tuple(zip("abcde", LAYERS, strict=True))  # as in G fig. 1
+from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, board, ended, per_pair, said, table
+from nstutils.papers.judging import five, left, order, rises
+from nstutils.papers.rows import FAINT, FINE, LAYERS, LBFGS, ONE, SLOW, Case, Numbers, Row, Runs, ratio
 
 content_reconstruction = Row(
     source="G fig. 1 a to e, content",
@@ -44,52 +27,39 @@ content_reconstruction = Row(
     runs=lambda case: {
         k: {"content_layers": (k,), "beta": 0.0, "raw_loss": True, "tv": 1.0, "dtype": "float32"} for k in LAYERS
     },
-    quick=(96, 600, SLOW),
-    paper=(512, 500, SLOW),
+    effort=((96, 600, SLOW), (512, 500, SLOW)),
     numbers=lambda case: {k: min(100.0, measures.psnr(case.image(k), case.p)) for k in LAYERS},
     parts=lambda n: {
         "a to c at least 30 dB": min(five(n)[:3]) >= 30,
         "e at least 6 dB lower": min(five(n)[:3]) - n[LAYERS[4]] >= 6,
         "falling": rises([-value for value in five(n)]),
     },
-    draw=table(
-        [PHOTOGRAPH, *((f"{letter}  {k}", k, f"{{{k}:.1f}} dB") for letter, k in LETTERED)],
-        name=lambda case: case.content,
-        width=11,
-    ),
+    draw=table(PHOTOGRAPH, *((k, k, f"{{{k}:.1f}} dB") for k in LAYERS), name=lambda case: case.content, width=11),
 )
-
-
-def _textures(case: Case) -> Runs:
-    """Style alone, from growing sets of layers, in the artwork's own frame."""
-    own = {"content": case.style, "alpha": 0.0, "beta": 1.0}
-    return {layer: own | {"style_layers": LAYERS[: k + 1]} for k, layer in enumerate(LAYERS)}
-
-
-def _structures(case: Case) -> Numbers:
-    """Autocorrelation lengths of the textures, and their correlations with the artwork's pixels."""
-    lengths = {f"length to {k}": measures.autocorrelation_length(case.image(k)) for k in LAYERS}
-    return lengths | {f"correlation to {k}": measures.correlation(case.image(k), case.a) for k in LAYERS}
 
 
 style_reconstruction = Row(
     source="G fig. 1 a to e, style",
     claim="Structures grow with the depth of the layers, and the arrangement is lost.",
     measure="autocorrelation length rises from a to e (Spearman 0.9 or more); correlation with the artwork within 0.2 of 0",
-    runs=_textures,
+    # the style alone, from growing sets of layers, in the artwork's own frame
+    runs=lambda case: {
+        layer: {"content": case.style, "alpha": 0.0, "beta": 1.0, "style_layers": LAYERS[: k + 1]}
+        for k, layer in enumerate(LAYERS)
+    },
     # after 100 steps five layers are farther from their minimum than two, and coarse to fine brings large structures to all
-    quick=(128, 500, FAINT),
-    paper=(512, 500, FAINT),
-    numbers=_structures,
+    effort=((128, 500, FAINT), (512, 500, FAINT)),
+    numbers=lambda case: (
+        {f"length to {k}": case.length(k) for k in LAYERS}
+        | {f"correlation to {k}": measures.correlation(case.image(k), case.a) for k in LAYERS}
+    ),
     parts=lambda n: {
         "structures grow": rises(five(n, "length to ")),
         "the arrangement is lost": max(map(abs, five(n, "correlation to "))) <= 0.2,
     },
     draw=table(
-        [
-            ("artwork", lambda case: case.a, ""),
-            *((f"{letter}  1_1 to {k[4:]}", k, f"length {{length to {k}:.1f}} px") for letter, k in LETTERED),
-        ],
+        ("artwork", lambda case: case.a, ""),
+        *((f"to {k}", k, f"length {{length to {k}:.1f}} px") for k in LAYERS),
         name=lambda case: case.style,
         width=11,
     ),
@@ -195,8 +165,7 @@ gallery = Row(
     runs=lambda case: {"run": ratio(1e-3 if case.style in ("swirls", "arcs", "glass") else 1e-4) | {"tv": 0.01}},
     pairs=tuple(("town", style) for style in ("swirls", "arcs", "glass", "wave", "cutpaper")),
     few=5,
-    quick=(256, 150, {}),
-    paper=(768, 500, {}),
+    effort=((256, 150, {}), (768, 500, {})),
     numbers=left,
     parts=lambda n: {k: value <= 0.3 for k, value in n.items()},
     draw=_hung,
@@ -217,7 +186,7 @@ def _ordered(case: Case) -> Numbers:
         f"{name} along a row": sum(order([case.final(label, name) for label in row]) for row in rows) / len(rows)
         for name in ("content", "style")
     }
-    lengths = [sum(measures.autocorrelation_length(case.image(label)) for label in row) / len(row) for row in rows]
+    lengths = [sum(map(case.length, row)) / len(row) for row in rows]
     return found | {"structures down a column": order(lengths)}
 
 
@@ -240,8 +209,7 @@ tradeoff_grid = Row(
         for k, layer in enumerate(LAYERS)
         for value in RATIOS
     },
-    quick=(128, 100, FINE),
-    paper=(512, 500, LBFGS),
+    effort=((128, 100, FINE), (512, 500, LBFGS)),
     numbers=_ordered,
     parts=lambda n: {
         "content falls": n["content along a row"] <= -0.95,
@@ -253,18 +221,17 @@ tradeoff_grid = Row(
 
 
 SIZES = {"half": 0.5, "equal": 1.0, "larger": 2.0}  # long sides of the style over the picture's
-KINDS = {"texture": {"alpha": 0.0}, "transfer": {}}
-SCALED = tuple(f"{kind}, {label}" for kind in KINDS for label in SIZES)
+SCALED = [f"{kind}, {label}" for kind in ("texture", "transfer") for label in SIZES]
 
 
 def _scaled(case: Case) -> Runs:
     """The style at several sizes (none above its file's): its texture alone, and with the photograph."""
-    most, own = max(images.load(case.style).shape[-2:]), ONE | {"tv": 0.01}
-    return {
-        f"{kind}, {label}": own | {"style_size": min(round(factor * case.plan.size), most)} | more
-        for label, factor in SIZES.items()
-        for kind, more in KINDS.items()
-    }
+    runs: Runs = {}
+    most = max(images.load(case.style).shape[-2:])
+    for label, factor in SIZES.items():
+        own = ONE | {"tv": 0.01, "style_size": min(round(factor * case.plan.size), most)}
+        runs |= {f"texture, {label}": own | {"alpha": 0.0}, f"transfer, {label}": own}
+    return runs
 
 
 def strokes(image: Tensor, p: Tensor) -> Tensor:
@@ -277,10 +244,8 @@ def strokes(image: Tensor, p: Tensor) -> Tensor:
     return (x - told.T @ known).view(image.shape)
 
 
-def _lengths(case: Case) -> Numbers:
-    """Autocorrelation lengths of the textures, and of the strokes in the photograph, by the size of the style."""
-    pictures = {k: case.image(k) if k.startswith("texture") else strokes(case.image(k), case.p) for k in case.results}
-    return {label: measures.autocorrelation_length(picture) for label, picture in pictures.items()}
+def _strokes_length(case: Case, label: str) -> float:
+    return measures.autocorrelation_length(strokes(case.image(label), case.p))
 
 
 def _grows(n: Numbers, kind: str, least: float) -> bool:
@@ -289,9 +254,7 @@ def _grows(n: Numbers, kind: str, least: float) -> bool:
     return order(lengths) >= 0.999 and lengths[-1] >= least * lengths[0]
 
 
-def _with_size(label: str) -> Words:
-    return lambda case: f"{label.partition(',')[0]}, style {case.settings(label)['style_size']} px"
-
+SIZED = "{0}: {{case.results[{0}].card[settings][style_size]}} px"
 
 style_scale = Row(
     source="Gatys et al. 2017, scale",
@@ -301,9 +264,10 @@ style_scale = Row(
     "file's), at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
     "photograph",
     runs=_scaled,
-    quick=(256, 60, {"method": "lbfgs"}),
-    paper=(512, 500, LBFGS),
-    numbers=_lengths,
+    effort=((256, 60, {"method": "lbfgs"}), (512, 500, LBFGS)),
+    numbers=lambda case: {
+        label: case.length(label) if label.startswith("texture") else _strokes_length(case, label) for label in SCALED
+    },
     parts=lambda n: {"texture grows": _grows(n, "texture", 1.25), "transfer grows": _grows(n, "transfer", 1.1)},
-    draw=table([ARTWORK, *((_with_size(label), label, f"length {{{label}:.2f}} px") for label in SCALED)], width=13),
+    draw=table(STYLE, *((SIZED.format(k), k, f"length {{{k}:.2f}} px") for k in SCALED), width=13),
 )

@@ -1,17 +1,17 @@
 """B: Arslantürk and Levi, Style Transfer (Koç University)."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from nstutils.course import measures
 from nstutils.library.weights import backbone
 from nstutils.losses import TVLoss
 from nstutils.papers.drawing import curves, history, named, per_pair, table
-from nstutils.papers.judging import EARLY, FINE, LAYERS, ONCE, ONE, Case, Numbers, Row, Runs, five, targets
+from nstutils.papers.judging import five, targets
+from nstutils.papers.rows import EARLY, FINE, LAYERS, ONCE, ONE, Case, Numbers, Row, Runs
 
 
 def variation(image: Tensor) -> float:
@@ -19,23 +19,12 @@ def variation(image: Tensor) -> float:
     return float(TVLoss()(image, {}))
 
 
-def _smoothed(case: Case) -> Numbers:
-    """Total variation and edge correlation with the photograph, with the tv term over without."""
-    one, other = case.image("with"), case.image("without")
-    edges = [measures.edge_correlation(image, case.p) for image in (one, other)]
-    return {"variation": variation(one) / variation(other), "edges": edges[0] / edges[1]}
-
-
-def _variation(label: str) -> Callable[[Case], str]:
-    return lambda case: f"variation {variation(case.image(label)):.0f}"
-
-
 def _with_curves(cases: Sequence[Case]) -> Figure:
     """Without and with total variation, and the loss curves of both."""
-    weight = cases[0].settings("with")["tv"]
-    titles = {"without": "without total variation", "with": f"with (weight {weight:g})"}
-    figure = table([(title, label, _variation(label)) for label, title in titles.items()], under=2.8, most=1)(cases)
-    lines = {f"{name}, {k}": history(cases[0], k, name) for name in ("content", "style", "tv") for k in titles}
+    varied = {label: f"variation {variation(cases[0].image(label)):.0f}" for label in ("without", "with")}
+    columns = [(f"{k}, weight {cases[0].settings(k)['tv']:g}", k, caption) for k, caption in varied.items()]
+    figure = table(*columns, under=2.8, most=1)(cases)
+    lines = {f"{name}, {k}": history(cases[0], k, name) for name in ("content", "style", "tv") for k in varied}
     axes = curves(figure, lines, "step (grey line: the next scale begins)", "raw loss")
     axes.set_yscale("log")
     for before, after in itertools.pairwise(cases[0].results["with"].history["steps"]):
@@ -49,9 +38,11 @@ tv = Row(
     claim="With the total variation term noise falls and edges stay.",
     measure="total variation lower by 30 % or more; edge correlation with the photograph at least 0.8 of that without",
     runs=lambda case: {"without": ONE, "with": ONE | {"tv": 0.1}},
-    quick=(128, 150, FINE),
-    paper=(768, 400, ONCE),
-    numbers=_smoothed,
+    effort=((128, 150, FINE), (768, 400, ONCE)),
+    numbers=lambda case: {
+        "variation": variation(case.image("with")) / variation(case.image("without")),
+        "edges": case.edges("with") / case.edges("without"),
+    },
     parts=lambda n: {"noise falls": n["variation"] <= 0.7, "edges stay": n["edges"] >= 0.8},
     draw=_with_curves,
 )
@@ -74,7 +65,7 @@ def _layer_errors(case: Case, label: str) -> Numbers:
 
 def _changed(case: Case) -> Numbers:
     """E_l with changed weights over E_l with constant ones, layer by layer."""
-    changed, constant = _layer_errors(case, "changed"), _layer_errors(case, "constant")
+    changed, constant = (_layer_errors(case, label) for label in ("changed", "constant"))
     return {layer: changed[layer] / constant[layer] for layer in changed}
 
 
@@ -82,7 +73,7 @@ def _by_layer(cases: Sequence[Case]) -> Figure:
     """Constant and changed weights, and E_l with the changed ones over E_l with the constant ones."""
     at = max(int(step) for step in cases[0].settings("changed")["layer_weights"])
     columns = [("constant weights", "constant", ""), (f"changed at step {at}", "changed", "")]
-    figure = table(columns, under=2.6, most=1)(cases)
+    figure = table(*columns, under=2.6, most=1)(cases)
     lines = {named(case): (range(5), five(case.numbers)) for case in per_pair(cases)}
     curves(figure, lines, "", "E changed / constant", LAYERS, marker="o").axhline(1, color="0.5", linewidth=0.8)
     return figure
@@ -94,8 +85,7 @@ weight_schedule = Row(
     measure="layers whose weight is raised end with lower E_l than with constant weights, the layer whose weight falls most "
     "higher",
     runs=_scheduled,
-    quick=(128, 150, FINE),
-    paper=(768, 400, ONCE),
+    effort=((128, 150, FINE), (768, 400, ONCE)),
     numbers=_changed,
     parts=lambda n: {"raised 5_1 is lower": n["relu5_1"] < 1, "lowered 1_1 is higher": n["relu1_1"] > 1},
     draw=_by_layer,

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,42 +13,18 @@ from torch.nn import functional as F
 
 from nstutils import guidance, images
 from nstutils.backbones import FeatureExtractor
-from nstutils.course import measures
 from nstutils.descent import Step
 from nstutils.fast import network as fast
 from nstutils.library.weights import backbone
 from nstutils.losses import evaluate, gram, total
-from nstutils.papers.drawing import ARTWORK, LEFT, PHOTOGRAPH, curves, named, per_pair, table
-from nstutils.papers.judging import (
-    EARLY,
-    FAINT,
-    FINE,
-    LAYERS,
-    LBFGS,
-    ONCE,
-    ONE,
-    Case,
-    Choice,
-    Numbers,
-    Row,
-    Runs,
-    kept,
-    left,
-    place,
-    ratio,
-)
+from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, curves, named, per_pair, table
+from nstutils.papers.judging import kept, left, place
+from nstutils.papers.rows import EARLY, FAINT, FINE, LAYERS, LBFGS, ONCE, ONE, Case, Choice, Numbers, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.devices import choose
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import identity, prepare, style_long
 from nstutils.transfer import stylise
-
-
-def _fineness(case: Case) -> Numbers:
-    """Autocorrelation length with heavier early layers over that with equal weights."""
-    lengths = {label: measures.autocorrelation_length(case.image(label)) for label in ("equal", "early")}
-    return lengths | {"early / equal": lengths["early"] / lengths["equal"]}
-
 
 layer_weights = Row(
     source="A §IV; B",
@@ -56,16 +32,17 @@ layer_weights = Row(
     measure="autocorrelation length below that with equal weights: A is right; above: B is",
     runs=lambda case: {"equal": ONE, "early": ONE | {"layer_weights": EARLY}},
     # not from noise: heavier early layers take more of it away, so that the length of what is left of it would be compared
-    quick=(128, 200, FAINT),
-    paper=(768, 400, FAINT),
-    numbers=_fineness,
+    effort=((128, 200, FAINT), (768, 400, FAINT)),
+    numbers=lambda case: {
+        "equal": case.length("equal"),
+        "early": case.length("early"),
+        "early / equal": case.length("early") / case.length("equal"),
+    },
     parts=lambda n: {"finer, as A says": n["early / equal"] < 1},
     draw=table(
-        [
-            ("weights 0.2 each", "equal", "length {equal:.2f} px"),
-            (f"weights {', '.join(f'{w:g}' for w in EARLY)}", "early", "length {early:.2f} px"),
-        ],
-        named,
+        ("weights 0.2 each", "equal", "length {equal:.2f} px"),
+        (f"weights {', '.join(f'{w:g}' for w in EARLY)}", "early", "length {early:.2f} px"),
+        name=named,
         width=7,
     ),
 )
@@ -94,7 +71,7 @@ def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
 
 def _likeness(case: Case) -> Numbers:
     """Content correlation of the pictures on the way."""
-    found = {f"step {int(label)}": measures.correlation(case.image(label), case.p) for label in case.results}
+    found = {f"step {int(label)}": case.correlation(label) for label in case.results}
     steps = [int(label) for label in case.results]
     at = min((step for step in steps if step >= min(100, steps[-1])), default=steps[-1])
     return found | {"at 100 / at the end": found[f"step {at}"] / found[f"step {steps[-1]}"]}
@@ -103,11 +80,8 @@ def _likeness(case: Case) -> Numbers:
 def _proceeding(cases: Sequence[Case]) -> Figure:
     """The picture as the iterations proceed, and its correlation with the photograph."""
     shown = list(cases[0].results)[-6:]
-    figure = table([(f"step {int(k)}", k, "") for k in shown], width=11, under=2.6, most=1)(cases)
-    lines = {
-        named(case): ([int(k) for k in case.results], [case.numbers[f"step {int(k)}"] for k in case.results])
-        for case in per_pair(cases)
-    }
+    figure = table(*((f"step {int(k)}", k, "") for k in shown), width=11, under=2.6, most=1)(cases)
+    lines = {named(case): (list(map(int, case.results)), list(case.numbers.values())[:-1]) for case in per_pair(cases)}
     curves(figure, lines, "step", "correlation with the photograph", marker="o")
     return figure
 
@@ -117,8 +91,7 @@ evolution = Row(
     claim="From noise, the content is visible after about 100 iterations.",
     measure="correlation with the photograph after 100 steps at least half of its final value",
     made=_on_the_way,
-    quick=(96, 200, LBFGS),
-    paper=(512, 400, ONCE),
+    effort=((96, 200, LBFGS), (512, 400, ONCE)),
     numbers=_likeness,
     parts=lambda n: {"half is there": n["at 100 / at the end"] >= 0.5},
     draw=_proceeding,
@@ -126,10 +99,7 @@ evolution = Row(
 
 
 SQUEEZENET: Choice = {"content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
-
-
-def _after(case: Case) -> str:
-    return f"squeezenet, {case.plan.steps} steps\nstyle {', '.join(SQUEEZENET['style_layers'])}"
+AFTER = "squeezenet, {case.plan.steps} steps\nstyle " + ", ".join(SQUEEZENET["style_layers"])
 
 
 squeezenet = Row(
@@ -138,16 +108,14 @@ squeezenet = Row(
     measure="each loss at most 30 % of its value at x = a, x = p; judged with SqueezeNet's own weights alone",
     backbone="squeezenet",
     runs=lambda case: {"run": ONE | SQUEEZENET | {"layer_weights": (0.4, 0.3, 0.2, 0.1)}},
-    quick=(128, 100, FINE),
-    paper=(512, 100, ONCE),
+    effort=((128, 100, FINE), (512, 100, ONCE)),
     numbers=left,
     parts=lambda n: {k: value <= 0.3 for k, value in n.items()},
-    draw=table([PHOTOGRAPH, ARTWORK, (_after, "run", LEFT)], width=8),
+    draw=table(PHOTOGRAPH, STYLE, (AFTER, "run", LEFT), width=8),
 )
 
 
 OTHER = {"dots": "swirls", "swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
-PARTS = {"ground": "style I", "sky": "style II"}
 
 
 def artworks(case: Case) -> dict[str, str]:
@@ -204,14 +172,10 @@ def inset(image: Tensor, mask: Tensor, share: float = 0.36) -> Tensor:
     return result
 
 
-def _masked(picture: Callable[[Case], str], mask: Callable[[Case], str]) -> Callable[[Case], Tensor]:
+def _masked(case: Case, picture: str, mask: str) -> Tensor:
     """A picture in the photograph's frame, with its mask inset."""
-
-    def draw(case: Case) -> Tensor:
-        image, region = (images.cover(images.load(name(case)), case.shape) for name in (picture, mask))
-        return inset(image, region[:, :1])
-
-    return draw
+    image, region = (images.cover(images.load(name), case.shape) for name in (picture, mask))
+    return inset(image, region[:, :1])
 
 
 def _to_own(label: str) -> str:
@@ -228,8 +192,7 @@ guided_gram = Row(
     # style I is nearly all ground (dots: 83 %), so that its ground can be seen in the sky. Where it is mostly sky (swirls:
     # 64 %), all of it is as far from its own ground (0.82) as from the sky of style II (0.82 to 0.92): nothing could show
     pairs=(("hills", "dots"), ("coast", "dots"), ("town", "dots")),
-    quick=(160, 120, FINE),
-    paper=(512, 500, LBFGS),
+    effort=((160, 120, FINE), (512, 500, LBFGS)),
     numbers=_by_region,
     parts=lambda n: {
         "ground nearer to its style": n["controlled, ground to ground"] < n["uncontrolled, ground to ground"],
@@ -238,13 +201,11 @@ guided_gram = Row(
         "controlled: no ground in the sky": n["controlled, sky to ground"] > n["controlled, sky to sky"],
     },
     draw=table(
-        [
-            ("content", _masked(lambda c: c.content, lambda c: masks(c)["ground"][0]), "white: style I, black: style II"),
-            ("style I", _masked(lambda c: c.style, lambda c: masks(c)["ground"][1]), "white: what is taken"),
-            ("style II", _masked(lambda c: OTHER[c.style], lambda c: masks(c)["sky"][1]), "white: what is taken"),
-            ("uncontrolled: style I alone", "uncontrolled", _to_own("uncontrolled")),
-            ("controlled: both styles", "controlled", _to_own("controlled")),
-        ],
+        ("content", lambda c: _masked(c, c.content, masks(c)["ground"][0]), "white: style I, black: style II"),
+        ("style I", lambda c: _masked(c, c.style, masks(c)["ground"][1]), "white: what is taken"),
+        ("style II", lambda c: _masked(c, OTHER[c.style], masks(c)["sky"][1]), "white: what is taken"),
+        ("uncontrolled: style I alone", "uncontrolled", _to_own("uncontrolled")),
+        ("controlled: both styles", "controlled", _to_own("controlled")),
         width=13,
     ),
 )
@@ -310,25 +271,20 @@ def _against_the_run(case: Case) -> Numbers:
     }
 
 
-def _passed(case: Case) -> str:
-    passing = case.results["passing"].history
-    return f"step {passing['step']} of {case.plan.steps}, {passing['seconds']:.1f} s"
-
-
-def _spent(label: str, digits: int, share: str) -> Callable[[Case], str]:
-    return lambda case: f"{case.results[label].history['seconds']:.{digits}f} s, total {case.numbers[share]:.2f}"
+PASSED = "step {step that passes it} of {case.plan.steps}, {case.results[passing].history[seconds]:.1f} s"
+SPENT = "{{case.results[{0}].history[seconds]:.{1}f}} s, total {{total, {2} / photograph:.2f}}"
 
 
 def _overtaken(cases: Sequence[Case]) -> Figure:
     """Photograph, artwork, one pass, and optimisation where it passes the network and at its end; totals below."""
     columns = [
         (PHOTOGRAPH[0], PHOTOGRAPH[1], "as it is: total 1"),
-        ARTWORK,
-        ("one pass", "one pass", _spent("one pass", 3, "total, one pass / photograph")),
-        ("optimisation passes it", "passing", _passed),
-        ("optimisation, end", "the run", _spent("the run", 1, "total, run / photograph")),
+        STYLE,
+        ("one pass", "one pass", SPENT.format("one pass", 3, "one pass")),
+        ("optimisation passes it", "passing", PASSED),
+        ("optimisation, end", "the run", SPENT.format("the run", 1, "run")),
     ]
-    figure, lines = table(columns, width=12, under=2.6)(cases), {}
+    figure, lines = table(*columns, width=12, under=2.6)(cases), {}
     for case in per_pair(cases):
         steps = [row for row in case.results["the run"].history["steps"] if row["size"] == case.plan.size]
         totals = [row["total"] / case.final("one pass", "total") for row in steps]
@@ -349,8 +305,7 @@ fast_transfer = Row(
     made=_one_pass,
     pairs=(("town", "swirls"), ("astronaut", "mosaic"), ("hills", "glass"), ("coast", "wave")),  # not trained on
     only="classroom",
-    quick=(256, 200, FINE),
-    paper=(512, 500, FINE),
+    effort=((256, 200, FINE), (512, 500, FINE)),
     numbers=_against_the_run,
     parts=lambda n: {
         "at least 100 times as fast": n["seconds, run / one pass"] >= 100,

@@ -16,8 +16,9 @@ from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.papers.drawing import table
-from nstutils.papers.judging import FINE, ONCE, Case, Numbers, Row, kept, place
+from nstutils.papers.judging import kept, place
 from nstutils.papers.recipes import UPES_CONTENT, UPES_WEIGHTS, content_factors, factors
+from nstutils.papers.rows import FINE, ONCE, Case, Numbers, Row
 from nstutils.results import Result
 from nstutils.runs.devices import choose
 from nstutils.runs.resolve import identity
@@ -130,7 +131,7 @@ def _shown(cases: Sequence[Case]) -> Figure:
     """Content, stretched style, and the pictures that the code shows, each with its printed loss."""
     steps = [int(label) for label in cases[0].results if label.isdigit()]
     printed = [(f"step {k}", f"{k:05}", f"loss {{loss printed at {k}:.4g}}") for k in steps]
-    return table([("content", "content", ""), ("style, stretched", "style", ""), *printed], width=12)(cases)
+    return table(("content", "content", ""), ("style, stretched", "style", ""), *printed, width=12)(cases)
 
 
 upes_recipe = Row(
@@ -139,8 +140,7 @@ upes_recipe = Row(
     measure="the loss is eqs. 1 and 4 times the factors between the normalisations (1e-4); the last printed is below the first",
     made=_followed,
     seeds=(0,),
-    quick=(96, 200, FINE),
-    paper=(400, 2000, ONCE),
+    effort=((96, 200, FINE), (400, 2000, ONCE)),
     numbers=_printed,
     parts=lambda n: {"U's formula": n["off the formula"] < 1e-4, "the printed loss falls": n["last / first printed"] < 1},
     draw=_shown,
