@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -18,10 +20,12 @@ from nstutils import cli, figure, images, load
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor, vgg
 from nstutils.course import measures
 from nstutils.fast import network as fast
+from nstutils.library.settings import PRESETS, Preset
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.papers import chadebec, figures, gatys, judging, recipes, shuvo, upes
 from nstutils.papers.experiments import ROWS, Record, find
-from nstutils.papers.judging import FINE, LAYERS, Case, Plan, place, verdict
+from nstutils.papers.judging import place, verdict
+from nstutils.papers.rows import FINE, LAYERS, Case, Plan
 from nstutils.results import Result
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import identity
@@ -33,10 +37,11 @@ SURE = ["vgg-table", "convolution", "pooling", "gradients"]  # claims that need 
 
 @pytest.fixture(autouse=True)
 def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A narrow network instead of the shipped one, in a folder of its own."""
+    """A narrow network instead of the shipped one, and few steps at `smoke`, in a folder of its own."""
     torch.manual_seed(3)
     save_file(vgg((8, 8, 12, 12, 16)).state_dict(), tmp_path / "small.safetensors")
     monkeypatch.setenv("NSTUTILS_WEIGHTS", str(tmp_path / "small.safetensors"))
+    monkeypatch.setitem(PRESETS, "smoke", Preset(64, 4))
     monkeypatch.chdir(tmp_path)
 
 
@@ -98,9 +103,21 @@ def test_three_rows_from_the_command_line(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_all_figures() -> None:
-    assert cli.main(["figure", "all", "--preset", "smoke", "--out", "made"]) == 0
     for id in IDS:
-        checked(Path("made"), id)
+        drawing = figure(id, "smoke", out="made", progress=False).drawing
+        told, row = checked(Path("made"), id), find(id)
+        judged = verdict([[numbers_of(case)] for case in told["numbers"]["cases"]], row.parts, row.some)[1]
+        assert judged == {name: told["numbers"][name] for name in judged}
+        words = "\n".join(text.get_text() for text in drawing.findobj(Text) if "$" not in text.get_text())  # $: of an axis
+        assert not set("{}") & set(words)
+        assert row.source in words or id == "vgg-table"
+        shown = [image.get_array() for image in drawing.findobj(AxesImage)]
+        assert len(shown) >= 3 or id in ("vgg-table", "gradients", "tv", "weight-schedule", "layer-weights")
+
+
+def numbers_of(case: dict[str, Any]) -> dict[str, float]:
+    """What was measured of a case of a figure's JSON."""
+    return {name: value for name, value in case.items() if name not in ("content", "style", "seed")}
 
 
 def test_what_was_made_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,13 +150,14 @@ def test_an_unknown_figure_is_told_with_the_known_ones(capsys: pytest.CaptureFix
         figure("gallry")
 
 
-def test_a_figure_that_fails_does_not_lose_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("made/convolution.png").mkdir(parents=True)
-    assert cli.main(["figure", "convolution", "vgg-table", "--preset", "smoke", "--out", "made"]) == 1
+def test_figures_that_fail_do_not_lose_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = [id for id in IDS if id not in ("convolution", "vgg-table")]
+    for id in bad:
+        Path(f"made/{id}.png").mkdir(parents=True)
+    assert cli.main(["figure", "all", "--preset", "smoke", "--out", "made"]) == 1
     said = capsys.readouterr()
-    assert said.err.startswith("nstutils figure convolution: ")
-    assert said.err.count("\n") == 1
-    assert "vgg-table.png" in said.out
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == [f"nstutils figure {id}" for id in bad]
+    assert said.out.count("the claim holds") == 2
 
 
 def test_dask_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
