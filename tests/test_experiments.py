@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -193,6 +194,7 @@ def test_jobs_are_processes() -> None:
     with cli.executor(2, None) as pool:
         assert pool is not None
         assert pool.submit(torch.get_num_threads).result() >= 1
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN  # an interrupt is for the program
 
 
 # --- bounds: numbers for which a claim holds, and for each of its parts others for which that part does not
