@@ -14,12 +14,12 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 
 import pooch
 import requests
@@ -188,16 +188,15 @@ def _pip(source: Source, part: Path, progress: bool) -> str:
     # pip's own parts lie in the same folder, and go with it whatever happens
     own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(part.parent))
     part.unlink(missing_ok=True)  # what a mirror gave in vain, pip would take for its own
-    pipe, out = subprocess.PIPE, subprocess.STDOUT
     try:
-        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=out, env=os.environ | own)
+        pip = Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=os.environ | own)
     except OSError as error:
         return f"pip cannot be started ({error.strerror})"
     with pip, tqdm(total=source.size or None, unit="B", unit_scale=True, disable=not progress) as bar:
         said = None
         try:
             while said is None:
-                with suppress(subprocess.TimeoutExpired):
+                with suppress(TimeoutExpired):
                     said = pip.communicate(timeout=0.1)[0]
                 _show(bar, part.parent)
         finally:
