@@ -22,12 +22,13 @@ from nstutils.library.errors import UserError
 from nstutils.losses import total
 from nstutils.results import Result
 from nstutils.runs import store
-from nstutils.runs.options import Options, refuse_unknown
+from nstutils.runs.options import Options, refuse_unknown, takes
 from nstutils.runs.resolve import Picture, Problem, prepare, several
 
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
 
 
+@takes(Options)
 def stylise(
     content: Picture,
     style: Picture | Sequence[Picture],

@@ -1,5 +1,6 @@
 """Whole runs: their pictures, histories and cards, every kind of start, colour and guide, and going on after any end."""
 
+import inspect
 import json
 import math
 import os
@@ -238,6 +239,17 @@ def test_nothing_to_minimise_is_refused(pictures: tuple[str, str]) -> None:
 def test_usual_mistakes_are_answered_in_a_sentence(options: dict[str, Any], words: str, pictures: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=words):
         stylise(*pictures, **options)
+
+
+def test_help_and_completion_name_every_option() -> None:
+    shown = inspect.signature(stylise).parameters
+    assert {item.name: item.default for item in fields(Options)}.items() <= {k: p.default for k, p in shown.items()}.items()
+    assert [name for name in shown if name in ("content", "style", "out", "watch", "options")] == [
+        "content",
+        "style",
+        "out",
+        "watch",
+    ]
 
 
 def test_every_file_is_decoded_once(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,14 @@
 """Every option of `stylise`, with its default and its help: the command line is made from it, so a default exists once."""
 
 import difflib
+import inspect
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, COPIES, PRESETS
@@ -52,6 +53,25 @@ def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> Non
         near = difflib.get_close_matches(name, known, 3)
         instead = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(known))}"
         raise UserError(f"{what} has no option {name!r}; {instead}")
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes(options: type) -> Callable[[Function], Function]:
+    """A decorator of a function whose `**options` are the fields of a class: a notebook's help and completion name them."""
+
+    def named(function: Function) -> Function:
+        own = inspect.signature(function)
+        kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        asked = [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in fields(options)
+        ]
+        function.__signature__ = own.replace(parameters=[*kept, *asked])  # type: ignore[attr-defined]
+        return function
+
+    return named
 
 
 METAVARS = {"int": "N", "float": "X", "names": "L,...", "numbers": "W,...", "schedule": "W,...", "repeated": "MASK"}
