@@ -6,6 +6,7 @@ import math
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -20,8 +21,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
-from nstutils.backbones import vgg
+from nstutils import Result, backbone, cli, gram, images, load, save, stylise, sweep
+from nstutils.backbones import LAYER_WEIGHTS, vgg
 from nstutils.descent import coarse_to_fine
 from nstutils.library.errors import UserError
 from nstutils.runs.options import PAPERS, Options
@@ -211,8 +212,28 @@ def test_content_or_style_alone_is_allowed_and_falls(zero: str, pictures: tuple[
     result = stylise(*pictures, **QUICK | {"steps": 30, "scales": "1"}, **{zero: 0})
     rows, kept = result.history["steps"], "style" if zero == "alpha" else "content"
     assert result.history["final"][kept] < 0.5 * rows[0][kept]
-    factor = 2e3 if zero == "alpha" else result.card["kappa"]
+    factor = Options().beta if zero == "alpha" else result.card["kappa"]
     assert rows[5]["total"] == pytest.approx(factor * rows[5][kept], rel=1e-5)
+
+
+def test_the_usual_layers_of_a_balanced_network_count_alike() -> None:
+    style = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    own = {"size": 32, "steps": 1, "scales": "1", "dtype": "float32"}
+    asked: list[dict[str, Any]] = [
+        {},
+        {"style_layers": style},
+        PAPERS,
+        {"layer_weights": "equal"},
+        {"backbone": "random-vgg19"},
+    ]
+    weights = [stylise("town", "swirls", **own, **more).card["settings"]["layer_weights"] for more in asked]
+    assert weights == [LAYER_WEIGHTS["classroom"], None, None, None, None]
+    artworks = ("swirls", "glass", "mosaic", "impasto", "wave", "fields")
+    with torch.no_grad():
+        grams = [{k: gram(f) for k, f in backbone()(load(name, 384), style).items()} for name in artworks]
+    share = [statistics.mean(w * float(g[k].square().sum()) / (4 * len(g[k][0]) ** 2) for g in grams)
+             for k, w in zip(style, weights[0], strict=True)]  # fmt: skip
+    assert max(share) < 1.3 * min(share)
 
 
 def test_nothing_to_minimise_is_refused(pictures: tuple[str, str]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils import guidance, images
-from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import Schedule, Stage, at
 from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
@@ -139,11 +139,13 @@ def _task(content: Picture, styles: tuple[Picture, ...], options: Options, exact
         if len(set(own[name])) < len(own[name]):
             raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
         exact.check(own[name])
-    weights = layer_schedule(o.layer_weights, len(own["style_layers"]))
+    usual = None if o.style_layers else LAYER_WEIGHTS.get(exact.name)
+    given = usual if o.layer_weights is None else None if o.layer_weights == "equal" else o.layer_weights
+    weights = layer_schedule(given, len(own["style_layers"]))
     shares = weights_for(
         "style_weights", [1.0] * len(styles) if o.style_weights is None else o.style_weights, len(styles), "styles"
     )
-    filled = dataclasses.replace(options, **own)
+    filled = dataclasses.replace(options, **own, layer_weights=given)
     return Task(
         content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, settings={}, **own
     )
