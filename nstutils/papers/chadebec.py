@@ -29,24 +29,25 @@ DENSE = {"fc1": (7 * 7 * 512, 4096), "fc2": (4096, 4096), "predictions": (4096, 
 
 
 def _layers() -> list[tuple[str, str, str, int, int]]:
-    """Each layer of VGG-19: name, output shape, parameters by P = K²·C·N + N, and as many as there are."""
+    """Each layer of VGG-19: name, output shape, P = K²·C·N + N as it is written and what it gives, the parameters there are."""
     found, channels = [], 3
     for row in geometry(structure("vgg19")):
         if not row.name.startswith("relu"):
-            by, count = (f"3²·{channels}·{row.channels} + {row.channels}", (9 * channels + 1) * row.channels)
-            told = (by, count) if row.parameters else ("", 0)
-            found.append((row.name, f"({row.size(224)}, {row.size(224)}, {row.channels})", *told, row.parameters))
-            channels = row.channels
-    dense = {name: (n, m, (n + 1) * m) for name, (n, m) in DENSE.items()}
-    return found + [(name, f"({m})", f"{n}·{m} + {m}", count, count) for name, (n, m, count) in dense.items()]
+            n, shape = row.channels, f"({row.size(224)}, {row.size(224)}, {row.channels})"
+            formula, count = (f"3²·{channels}·{n} + {n}", 9 * channels * n + n) if row.parameters else ("", 0)
+            found.append((row.name, shape, formula, count, row.parameters))
+            channels = n
+    for name, (m, n) in DENSE.items():
+        found.append((name, f"({n})", f"{m}·{n} + {n}", m * n + n, m * n + n))
+    return found
 
 
 def _counts(case: Case) -> Numbers:
     """Parameters of VGG-19's layers against the formula, and all of them."""
-    counts = {name: (count, there) for name, _, _, count, there in _layers()}
-    dense, total = (sum(there for name, (_, there) in counts.items() if name in DENSE or not of) for of in (DENSE, ()))
-    off = sum(abs(count - there) for count, there in counts.values())
-    return {"off the formula": off, "convolutions": total - dense, "dense": dense, "in all": total}
+    layers = _layers()
+    dense, in_all = sum(row[-1] for row in layers if row[0] in DENSE), sum(row[-1] for row in layers)
+    off = sum(abs(count - there) for *_, count, there in layers)
+    return {"off the formula": off, "convolutions": in_all - dense, "dense": dense, "in all": in_all}
 
 
 def _listed(cases: Sequence[Case]) -> Figure:

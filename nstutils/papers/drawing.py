@@ -24,7 +24,6 @@ PHOTOGRAPH: Column = ("photograph", lambda case: case.p, "")
 STYLE: Column = ("style", lambda case: case.covering, "")
 METHODS = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "SGD"}
 LEFT = "content {content left:.0%}, style {style left:.0%}"
-ENDED = "content {{case.results[{0}].history[final][content]:.3g}}, style {{case.results[{0}].history[final][style]:.3g}}"
 
 
 def board(
@@ -126,7 +125,8 @@ def named(case: Case) -> str:
 
 def ended(label: str) -> str:
     """Words for both losses of the picture of a run."""
-    return ENDED.format(label)
+    final = f"case.results[{label}].history[final]"
+    return f"content {{{final}[content]:.3g}}, style {{{final}[style]:.3g}}"
 
 
 def history(case: Case, label: str, name: str, against: str = "step") -> tuple[list[float], list[float]]:

@@ -94,6 +94,13 @@ def kept(folder: Path, make: Callable[[], dict[str, Result]]) -> dict[str, Resul
     return found or {}
 
 
+def whole(result: Result) -> Result:
+    """A result that was not stopped: others are not kept."""
+    if not result.finished:
+        raise KeyboardInterrupt("stopped: this run is kept only when it is done; the same call makes it anew")
+    return result
+
+
 def _read(folder: Path) -> dict[str, Result] | None:
     """The results in a folder, None where one of them is missing or damaged."""
     try:

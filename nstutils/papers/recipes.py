@@ -7,9 +7,10 @@ its own, in `upes`.
 from dataclasses import dataclass, field
 from typing import Any
 
+from nstutils.papers.rows import LAYERS
 from nstutils.runs.options import PAPERS
 
-STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LITERAL = PAPERS | {"backbone": "vgg19", "pool": "avg", "scales": "1", "style_layers": LAYERS}
 UPES_WEIGHTS = {"relu1_1": 1.0, "relu2_1": 0.75, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
 UPES_CONTENT = "relu4_2"
 
@@ -26,25 +27,19 @@ class Recipe:
 RECIPES = {
     "gatys-2015": Recipe(
         "G (Gatys, Ecker and Bethge 2015)",
-        PAPERS
-        | {"backbone": "vgg19", "pool": "avg", "init": "noise", "scales": "1", "method": "lbfgs", "raw_loss": True,
-         "alpha": 1.0, "beta": 1e3, "content_layers": ("relu4_2",), "style_layers": STYLE},
+        LITERAL | {"method": "lbfgs", "raw_loss": True, "alpha": 1.0, "beta": 1e3},
         {"alpha / beta": "1e-3 for fig. 2 B, C and D; 1e-4 for E and F", "method": "L-BFGS, as C says of the authors",
          "size and steps": "not printed"},
     ),
     "chadebec": Recipe(
         "C (Chadebec and Lahire)",
-        PAPERS
-        | {"backbone": "vgg19", "pool": "avg", "init": "noise", "scales": "1", "method": "adam", "steps": 3000,
-         "raw_loss": True, "alpha": 1.0, "beta": 1e3, "content_layers": ("relu4_2",), "style_layers": STYLE},
+        LITERAL | {"steps": 3000, "raw_loss": True, "alpha": 1.0, "beta": 1e3},
         {"noise": "Gaussian there, uniform here", "method": "a first-order method of keras that is not named",
          "size": "not printed"},
     ),
     "koc": Recipe(
         "B (Arslantürk and Levi, Koç University)",
-        PAPERS
-        | {"backbone": "vgg19", "pool": "avg", "init": "noise", "scales": "1", "method": "adam", "size": 768, "steps": 400,
-         "content_layers": ("relu4_2",), "style_layers": STYLE},
+        LITERAL | {"size": 768, "steps": 400},
         {"weights": "content, style, tv and layer weights are not printed: earlier layers are heavier, and all change after "
          "step 250", "content loss": "mean squared error", "style loss": "mean squared error of raw Gram matrices, divided by "
          "the number of elements of the layer", "tv": "the L2 norm, so the root of the sum that is taken here",
@@ -53,7 +48,7 @@ RECIPES = {
     "shuvo": Recipe(
         "A (Shuvo)",
         PAPERS
-        | {"backbone": "squeezenet", "init": "noise", "scales": "1", "raw_loss": True, "content_layers": ("fire2",),
+        | {"backbone": "squeezenet", "scales": "1", "raw_loss": True, "content_layers": ("fire2",),
          "style_layers": ("relu1", "fire3", "fire4", "fire5")},
         {"layers": "content 3 and style 1, 4, 6, 7, counted in torchvision's features", "pool": "not printed",
          "weights": "not printed: alpha is the style's, earlier layers are heavier", "noise": "Gaussian there, uniform here",
@@ -61,10 +56,8 @@ RECIPES = {
     ),
     "upes": Recipe(
         "U (UPES)",
-        PAPERS
-        | {"backbone": "vgg19", "pool": "max", "init": "content", "scales": "1", "method": "adam", "lr": 0.003,
-         "steps": 2000,
-         "alpha": 1.0, "beta": 1e6, "tv": 0.0, "content_layers": (UPES_CONTENT,), "style_layers": tuple(UPES_WEIGHTS),
+        LITERAL
+        | {"pool": "max", "init": "content", "lr": 0.003, "steps": 2000, "alpha": 1.0, "beta": 1e6,
          "layer_weights": tuple(UPES_WEIGHTS.values())},
         {"pixels": "normalised as for ImageNet, and never clamped", "learning rate": "constant", "size": "the shorter side at "
          "400 pixels, of smaller pictures at the longer side", "style": "stretched to the content's shape",

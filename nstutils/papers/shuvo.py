@@ -18,7 +18,7 @@ from nstutils.fast import network as fast
 from nstutils.library.weights import backbone
 from nstutils.losses import evaluate, gram, total
 from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, curves, named, per_pair, table
-from nstutils.papers.judging import kept, left, place
+from nstutils.papers.judging import kept, left, place, whole
 from nstutils.papers.rows import EARLY, FAINT, FINE, LAYERS, LBFGS, ONCE, ONE, Case, Choice, Numbers, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.devices import choose
@@ -61,9 +61,7 @@ def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
             if step.index in wanted:
                 seen[step.index] = step.image.clamp(0, 1).cpu()
 
-        result = stylise(case.content, case.style, progress=progress, watch=watch, **options)
-        if not result.finished:
-            raise KeyboardInterrupt("stopped: the evolution of a picture is kept only when it is done")
+        result = whole(stylise(case.content, case.style, progress=progress, watch=watch, **options))
         return {f"{k:05}": result if k == last else Result(x, {"seconds": 0.0}, result.card) for k, x in seen.items()}
 
     return kept(place(case.plan, "evolution", [options, identity(case.content), identity(case.style)]), make)
@@ -229,9 +227,7 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
             if below and not there:
                 there.append((number, step.image.clamp(0, 1).cpu()))
 
-        run = stylise(photograph, case.style, progress=progress, watch=watch, **asked)
-        if not run.finished:
-            raise KeyboardInterrupt("stopped: the run is compared with one pass only when it is done")
+        run = whole(stylise(photograph, case.style, progress=progress, watch=watch, **asked))
         step, image = there[0] if there else (case.plan.steps + 1, run.image)
         at = (row["seconds"] for row in run.history["steps"] if row["step"] == step)
         seconds = next(at, run.history["seconds"])
