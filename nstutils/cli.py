@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -344,7 +345,8 @@ def run_doctor(args: argparse.Namespace) -> Iterator[Said]:
 
 
 class Lines:
-    """A stream that is no screen: of a progress bar a line every ten seconds and its last one, everything else as it is."""
+    """A stream that is no screen: of a progress bar a line every ten seconds and its last one (every=inf: none), everything
+    else as it is."""
 
     def __init__(self, stream: TextIO, every: float = 10):
         self.stream, self.every, self.bar, self.shown, self.next = stream, every, "", "", time.monotonic() + every
@@ -363,7 +365,7 @@ class Lines:
         return len(text)
 
     def _show(self) -> None:
-        if self.bar not in ("", self.shown):
+        if self.bar not in ("", self.shown) and self.every < math.inf:
             self.stream.write(self.bar + "\n")
             self.shown, self.next = self.bar, time.monotonic() + self.every
 
@@ -409,13 +411,14 @@ def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = 
 def spoken(args: argparse.Namespace) -> int:
     """Run a command and print what it says: lines as they come, or one JSON value; 1 where something failed."""
     facts, status = [], 0
-    for said in args.run(args):
-        status = max(status, int(said.failed))
-        if said.failed:
-            print(said.line, file=sys.stderr)
-        elif not (args.quiet or args.json):
-            print(said.line, flush=True)
-        facts += [] if said.facts is None else [said.facts]
+    with contextlib.redirect_stderr(Lines(sys.stderr, math.inf)) if args.quiet else contextlib.nullcontext():
+        for said in args.run(args):
+            status = max(status, int(said.failed))
+            if said.failed:
+                print(said.line, file=sys.stderr)
+            elif not (args.quiet or args.json):
+                print(said.line, flush=True)
+            facts += [] if said.facts is None else [said.facts]
     if args.json:
         print(json.dumps(facts if args.many else facts[0], indent=1))
     return status
@@ -425,7 +428,7 @@ def told(error: BaseException) -> tuple[str, int]:
     """What an error says, in one sentence, and the status it ends with."""
     said = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return said or "stopped before anything was done", 1
+        return said or "stopped; the same command begins again", 1
     if isinstance(error, BrokenPipeError):
         return "", 1
     if isinstance(error, OSError) and error.errno is not None:  # the system's own: it says nothing of what to do

@@ -245,6 +245,28 @@ def test_a_bar_is_plain_lines_where_there_is_no_screen() -> None:
     assert said.endswith("\nthe end\n")
 
 
+def test_a_quiet_command_shows_no_bar_whoever_draws_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_: Any) -> Any:
+        for _ in tqdm(range(3), mininterval=0):
+            tqdm.write("a word between", file=sys.stderr)
+        yield cli.Said("done", {"all": "done"})
+
+    monkeypatch.setattr(cli, "run_fetch", run)
+    assert command("fetch", "vgg19", "--quiet") == 0
+    assert capsys.readouterr() == ("", "a word between\n" * 3)
+
+
+def test_an_interrupt_of_any_command_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_fetch", run)
+    assert command("fetch", "tubingen") == 1
+    assert capsys.readouterr().err == "nstutils fetch: stopped; the same command begins again\n"
+
+
 def test_the_bar_of_a_command_is_one_line_in_a_file() -> None:
     done = program("stylise", picture("a.png"), picture("b.png"), "-o out.png", *SHALLOW, "--steps=400", "--scales=1")
     assert done.returncode == 0
