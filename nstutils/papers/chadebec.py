@@ -217,9 +217,8 @@ ratio_row = Row(
     claim="α/β = 1e-1 and 1e-2 give a juxtaposition, and at 1e-4 the style overrides the content.",
     measure="as α/β falls the content loss rises at every step, the style loss and the correlation with the photograph fall",
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
-    # the order is that of minima (after 100 steps of Adam the content loss is not there yet) and of what the layers made: noise
-    # of full contrast stays in the pixels, and the correlation is theirs
-    effort=((128, 100, SLOW | {"init": "faint"}), (512, 3000, ONCE)),
+    # the order is that of minima: after 100 steps of Adam the content loss is not there yet
+    effort=((128, 100, SLOW), (512, 3000, ONCE)),
     numbers=lambda case: {
         "order of content": order([case.final(label, "content") for label in ROW]),
         "order of style": order([case.final(label, "style") for label in ROW]),

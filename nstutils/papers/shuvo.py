@@ -188,7 +188,7 @@ guided_gram = Row(
     "farther",
     runs=_guided,
     # style I is nearly all ground (dots: 83 %), so that its ground can be seen in the sky. Where it is mostly sky (swirls:
-    # 64 %), all of it is as far from its own ground (0.82) as from the sky of style II (0.82 to 0.92): nothing could show
+    # 64 %), all of it is nearly as far from its own ground (0.82) as from the sky of style II (0.82 to 0.92): little could show
     pairs=(("hills", "dots"), ("coast", "dots"), ("town", "dots")),
     effort=((160, 120, FINE), (512, 500, LBFGS)),
     numbers=_by_region,
