@@ -31,6 +31,7 @@ from nstutils.runs.tiles import View
 from nstutils.updates import UPDATES, Memory, enlarged
 
 RESCUES = 5  # restarts from the best picture before giving up
+EVERY = 30.0  # seconds from one checkpoint to the next
 PATIENCE = 20  # L-BFGS steps without any progress that count as a stall
 WALL = 2.0  # L-BFGS: price of the squared distance of a pixel from [0, 1], in units of the mean |gradient| at the start
 
@@ -334,15 +335,15 @@ def coarse_to_fine(
     stop: threading.Event | None = None,
     watch: Watch | None = None,
     checkpoint: Callable[[Result], Any] | None = None,
-    every: float = 30.0,
+    every: float | None = None,
     resume: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Result:
     """Run the stages one after the other, each from the enlarged picture of the last, the optimiser kept warm.
 
-    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds (to be written at once: the next
-    step changes its state), `stop` ends the run after the step at hand, as an interrupt does; what comes back then has a
-    `state` to go on from. `options` are those of `descend`.
+    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds (EVERY, if not given), to be
+    written at once: the next step changes its state. `stop` ends the run after the step at hand, as an interrupt does; what
+    comes back then has a `state` to go on from. `options` are those of `descend`.
     """
     rows: list[dict[str, Any]] = list(resume["rows"]) if resume else []
     begin = saved = time.perf_counter()
@@ -360,7 +361,7 @@ def coarse_to_fine(
                 break
             if halt.is_set() or (stop and stop.is_set()):
                 return _unfinished(number, step, rows, stages[-1].size)
-            if checkpoint and time.perf_counter() - saved > every:
+            if checkpoint and time.perf_counter() - saved > (EVERY if every is None else every):
                 checkpoint(_unfinished(number, step, rows, stages[-1].size))
                 saved = time.perf_counter()
     image, final = _chosen(_view(net), step, at(stages[-1].terms, step.index))

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nstutils import Result, backbone, cli, load, save, stylise, sweep
 from nstutils.backbones import VGG_CONVS, vgg
-from nstutils.descent import coarse_to_fine
 from nstutils.losses import evaluate, total
 from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
@@ -98,7 +97,7 @@ def test_a_run_killed_in_the_draft_or_in_the_polish_goes_on_exactly(
 ) -> None:
     options = DRAFT | {"method": method}
     straight = stylise(*pictures, **options)
-    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     with pytest.raises(Killed):
         stylise(*pictures, **options, out="out.png", watch=killed_at(number))
     kept = Result.load("out.png")
@@ -110,7 +109,7 @@ def test_a_run_killed_in_the_draft_or_in_the_polish_goes_on_exactly(
 
 
 def test_a_run_does_not_go_on_with_another_copy(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     with pytest.raises(Killed):
         stylise(*pictures, **DRAFT, out="out.png", watch=killed_at(3))
     monkeypatch.delenv("NSTUTILS_WEIGHTS")
@@ -218,7 +217,7 @@ def test_a_sweep_makes_drafts_one_by_one_and_keeps_them_by_the_copys_weights(
 def test_colours_are_those_of_the_photograph_while_the_draft_is_made(
     pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     with pytest.raises(Killed):
         stylise(*pictures, **DRAFT, keep_colour="luminance", out="out.png", watch=killed_at(3))
     seen = Result.load("out.png")

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
 from nstutils.backbones import LAYER_WEIGHTS, vgg
-from nstutils.descent import coarse_to_fine
 from nstutils.library.errors import UserError
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
@@ -524,8 +523,8 @@ def test_every_kind_of_start_is_where_the_run_begins(init: str, pictures: tuple[
 
 SAVING = """
 import sys
-from nstutils.descent import coarse_to_fine
-coarse_to_fine.__kwdefaults__["every"] = 0.0  # a checkpoint after every step
+from nstutils import descent
+descent.EVERY = 0.0  # a checkpoint after every step
 from nstutils.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -601,7 +600,7 @@ def test_a_run_killed_between_any_two_files_goes_on(
         put(*names)
 
     with monkeypatch.context() as patch:
-        patch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+        patch.setattr("nstutils.descent.EVERY", 0.0)
         patch.setattr("os.replace", replace)
         with pytest.raises(Killed):
             stylise(*pictures, **options, out="out.png")
@@ -668,7 +667,7 @@ def test_the_picture_so_far_has_the_photographs_colours_too(pictures: tuple[str,
         if step.index == 4:
             raise Killed
 
-    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     options = QUICK | {"scales": "1", "keep_colour": "luminance", "out": "out.png"}
     with pytest.raises(Killed):
         stylise(*pictures, **options, watch=killed)
@@ -691,7 +690,7 @@ def test_a_run_that_goes_on_keeps_its_tiles_whatever_memory_is_free(
     def killed(step: Any) -> None:
         raise Killed
 
-    monkeypatch.setitem(coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     for number, (then, now) in enumerate([(16, None), (None, 16)]):
         out = f"{number}.png"
         monkeypatch.setattr("nstutils.runs.preflight.tile_for", lambda *given, then=then: then)

@@ -76,10 +76,10 @@ def judge(job: Job) -> None:
 def draft(job: Job) -> None:
     """Processor seconds and last loss of a network's own run and of one with a draft; when the second has the first's loss."""
     problem = problem_of(job)
-    terms = problem.stages()[0].terms
+    terms = problem.terms
 
     def loss(picture: Tensor) -> float:
-        return float(total(evaluate(problem.exact, picture.clamp(0, 1), terms), terms))  # type: ignore[arg-type]
+        return float(total(evaluate(problem.exact, picture.clamp(0, 1), terms), terms))
 
     ends, steps = {}, []
     for drafted in (False, True):
