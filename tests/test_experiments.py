@@ -4,6 +4,7 @@ import json
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,11 +133,19 @@ def test_what_was_made_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {path: path.stat().st_mtime_ns for path in Path("made/runs").rglob("*.*")} == kept
 
 
-def test_a_damaged_store_is_mended() -> None:
+def test_the_seconds_of_a_figure_are_not_more_than_have_passed() -> None:
+    begin = time.perf_counter()
+    told = figure("upes-recipe", "smoke", out="made", progress=False).seconds
+    assert told <= time.perf_counter() - begin
+
+
+@pytest.mark.parametrize("name", ["00004.png", "00001.png.run.json", "done.json"])
+def test_a_damaged_store_is_mended(name: str) -> None:
     before = figure("evolution", "smoke", out="made", progress=False)
-    for path in Path("made/runs").glob("evolution-*/00010.png"):
-        path.write_bytes(b"damaged")
+    (path,) = Path("made/runs").glob(f"evolution-*/{name}")
+    path.write_text("[]")
     assert figure("evolution", "smoke", out="made", progress=False).numbers == before.numbers
+    assert path.read_bytes() != b"[]"
 
 
 def test_an_unknown_figure_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

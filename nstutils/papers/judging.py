@@ -83,15 +83,15 @@ def place(plan: Plan, name: str, what: Any) -> Path:
 
 
 def kept(folder: Path, make: Callable[[], dict[str, Result]]) -> dict[str, Result]:
-    """The results in a folder; where they are not all there, whole, `make` gives them."""
+    """The results in a folder; where one of them is missing or damaged, `make` gives them all anew."""
     found = _read(folder)
-    if found is None:
-        made = make()
-        for label, result in made.items():
-            result.save(folder / f"{label}.png")
-        store.write_json({"labels": list(made)}, folder / "done.json")
-        found = _read(folder)
-    return found or {}
+    if found is not None:
+        return found
+    made = make()
+    for label, result in made.items():
+        result.save(folder / f"{label}.png")
+    store.write_json({"labels": list(made)}, folder / "done.json")
+    return {label: Result.load(folder / f"{label}.png") for label in made}
 
 
 def whole(result: Result) -> Result:
@@ -106,5 +106,5 @@ def _read(folder: Path) -> dict[str, Result] | None:
     try:
         labels = json.loads((folder / "done.json").read_text(encoding="utf-8"))["labels"]
         return {label: Result.load(folder / f"{label}.png") for label in labels}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
