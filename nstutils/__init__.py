@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstutils.backbones import FeatureExtractor as FeatureExtractor
+    from nstutils.course.predictions import Predictions as Predictions
     from nstutils.descent import optimise as optimise
     from nstutils.images import load as load
     from nstutils.images import save as save
@@ -24,16 +25,22 @@ if TYPE_CHECKING:
     from nstutils.transfer import stylise as stylise
 
 HOMES = {
-    "ContentLoss": "losses", "FeatureExtractor": "backbones", "Result": "results", "StyleLoss": "losses", "TVLoss": "losses",
-    "UserError": "library.errors", "backbone": "library.weights", "figure": "papers.experiments", "gram": "losses",
+    "ContentLoss": "losses", "FeatureExtractor": "backbones", "Predictions": "course.predictions", "Result": "results",
+    "StyleLoss": "losses", "TVLoss": "losses", "UserError": "library.errors", "backbone": "library.weights", "figure": "papers.experiments", "gram": "losses",
     "load": "images", "optimise": "descent", "save": "images", "settings": "library.settings", "stylise": "transfer",
     "sweep": "runs.sweeps",
 }  # fmt: skip
+MODULES = {
+    **dict.fromkeys(("check", "measures", "plots", "widgets"), "course"),
+    **dict.fromkeys(("fast", "papers", "guidance", "images", "losses"), ""),
+}  # that lessons ask for by name, and their rooms
 __all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """A name of `HOMES`, from the module that is its home."""
+    """A name of `HOMES`, from the module that is its home, or a module."""
+    if name in MODULES:
+        return import_module(".".join(part for part in ("nstutils", MODULES[name], name) if part))
     if name not in HOMES:
         raise AttributeError(f"module 'nstutils' has no attribute {name!r}")
     return getattr(import_module(f"nstutils.{HOMES[name]}"), name)
@@ -41,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What is loaded, and what can be."""
-    return sorted({*globals(), *HOMES})
+    return sorted({*globals(), *HOMES, *MODULES})

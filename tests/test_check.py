@@ -8,6 +8,7 @@ from exercises import GRADIENT, LESSONS, RIGHT, SOLUTIONS, cells, first_input, h
 from torch import Tensor
 
 from nstutils.course import check
+from nstutils.course.check.judging import TRIES
 
 ANSWERS = [(name, answer) for name, answers in RIGHT.items() for answer in answers]
 MISTAKES = [(name, sentence) for name, mistakes in check.WRONG.items() for sentence in mistakes]
@@ -41,9 +42,22 @@ def test_the_solution_of_the_lesson_is_right(name: str) -> None:
 @pytest.mark.parametrize(("name", "sentence"), MISTAKES, ids=[f"{name}: {sentence}" for name, sentence in MISTAKES])
 def test_a_usual_mistake_is_named_and_fails_the_hidden_tests(name: str, sentence: str) -> None:
     wrong = check.WRONG[name][sentence]
+    TRIES[name] = 2
     assert refused(name, wrong) == f"{name}: {sentence}"
     with torch.random.fork_rng(), pytest.raises((AssertionError, RuntimeError, ValueError, IndexError)):
         hidden(name, wrong)
+
+
+def test_a_mistake_is_told_in_turn_what_came_then_its_name_then_its_cure() -> None:
+    wrong = check.WRONG["content_gradient"]["it is gated by P; the gate of eq. 2 is F > 0, the generated picture's"]
+    TRIES["content_gradient"] = 0
+    first, second, third = (refused("content_gradient", wrong) for _ in range(3))
+    assert "one value is" in first
+    assert "gated" not in first
+    assert second == "content_gradient: it is gated by P (once more says what to do)"
+    assert third.endswith("the gate of eq. 2 is F > 0, the generated picture's")
+    check.content_gradient(check.content_gradient.right)
+    assert "one value is" in refused("content_gradient", wrong)  # it begins anew
 
 
 @pytest.mark.parametrize("name", RIGHT)

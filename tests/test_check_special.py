@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from nstutils.backbones import geometry
 from nstutils.course import check
 from nstutils.course.check import lesson01
+from nstutils.course.check.judging import TRIES
 from nstutils.library.weights import structure
 
 
@@ -58,6 +59,7 @@ def test_an_answer_for_squares_alone_is_named_or_told_where_it_stops() -> None:
         return looped(image[: len(image), : len(image)], kernel)
 
     sentence = "it works for square pictures only; take height and width from image.shape"
+    TRIES["convolve"] = 2
     assert "square" in refused("convolve", check.WRONG["convolve"][sentence])
     assert "for a tensor (4, 6)" in refused("convolve", square)
     assert "for a tensor (1, 3, 4, 6) it stops" in refused(

@@ -19,7 +19,9 @@ from nstutils.library.settings import settings
 UNWRITTEN = "gram: not written yet; the lesson goes on with the library's function"
 FAILING = {  # a cell: what a reader sees of it
     "def my_gram(F):\n    raise NotImplementedError\ncheck.gram(my_gram)": UNWRITTEN,
-    "check.gram(lambda F: gram(F) / F.shape[1])": ("gram: it divides by filters × positions; divide by the positions alone"),
+    "from nstutils.course.check import judging\njudging.TRIES['gram'] = 2\ncheck.gram(lambda F: gram(F) / F.shape[1])": (
+        "gram: it divides by filters × positions; divide by the positions alone"
+    ),
     "def my_gram(F):\n    M = F.shape[2] * F.shape[3]\n    return F.flatten(2) / m\ncheck.gram(my_gram)": (
         "gram: for a tensor (1, 2, 2, 2) it stops with NameError: name 'm' is not defined "
         "(line 3 of my_gram: return F.flatten(2) / m)"

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -336,4 +337,5 @@ def test_what_needs_no_torch_does_not_load_it(words: str) -> None:
 
 def test_every_name_of_the_package_is_found_and_none_is_that_of_a_module() -> None:
     assert all(callable(getattr(nstutils, name)) for name in nstutils.__all__)
+    assert all(isinstance(getattr(nstutils, name), types.ModuleType) for name in nstutils.MODULES)
     assert not set(nstutils.__all__) & {path.stem for path in PACKAGE.iterdir()}

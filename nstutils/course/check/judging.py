@@ -1,6 +1,7 @@
 """What all exercises are made of: an answer is tried on several inputs, compared with the right one, refused in a sentence."""
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from nstutils.library.settings import Settings
 Answer = Callable[..., Any]
 Wrong = Mapping[str, Answer]  # the usual mistakes, each by the sentence that names it
 Inputs = tuple[Any, ...]
+TRIES: Counter[str] = Counter()  # how often the answer to each exercise was refused since it was right
 RECORDED = ("quick", "classroom")  # preset and backbone of the lessons as they are committed
 
 
@@ -62,8 +64,20 @@ class Exercise:
         if not callable(answer):
             raise CheckFailed(f"{name}: wanted your function, got {type(answer).__name__}; give its name without brackets")
         if fault := self.fault(self, partial(tried, name, answer)):
-            raise CheckFailed(f"{name}: {fault}")
+            TRIES[name] += 1
+            raise CheckFailed(f"{name}: {self.told(fault, answer)}")
+        TRIES[name] = 0
         print(f"{name}: right, on {len(self.inputs)} inputs")
+
+    def told(self, fault: str, answer: Answer) -> str:
+        """A usual mistake in turn: what came and a hint, then its name, then its cure; any other fault at once."""
+        if fault not in self.wrong or TRIES[self.right.__name__] > 2:
+            return fault
+        if TRIES[self.right.__name__] == 2:
+            return f"{fault.partition('; ')[0]} (once more says what to do)"
+        found = ((answer(*given), self.right(*given), given) for given in self.inputs)
+        seen = next((_difference(*one) for one in found if not alike(*one[:2])), "it is right only here and there")
+        return f"{seen} (see the hint; a second try names the mistake)"
 
 
 def tried(name: str, answer: Answer, *given: Any) -> Any:
