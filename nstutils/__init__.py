@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 HOMES = {
     "ContentLoss": "losses", "FeatureExtractor": "backbones", "Predictions": "course.predictions", "Result": "results",
-    "StyleLoss": "losses", "TVLoss": "losses", "UserError": "library.errors", "backbone": "library.weights", "figure": "papers.experiments", "gram": "losses",
+    "StyleLoss": "losses", "TVLoss": "losses", "UserError": "library.errors", "backbone": "library.weights",
+    "figure": "papers.experiments", "gram": "losses",
     "load": "images", "optimise": "descent", "save": "images", "settings": "library.settings", "stylise": "transfer",
     "sweep": "runs.sweeps",
 }  # fmt: skip
