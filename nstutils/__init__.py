@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nstutils.losses import TVLoss as TVLoss
     from nstutils.losses import gram as gram
     from nstutils.papers.experiments import figure as figure
+    from nstutils.papers.verdicts import verdict as verdict
     from nstutils.results import Result as Result
     from nstutils.runs.sweeps import sweep as sweep
     from nstutils.transfer import stylise as stylise
@@ -29,7 +30,7 @@ HOMES = {
     "StyleLoss": "losses", "TVLoss": "losses", "UserError": "library.errors", "backbone": "library.weights",
     "figure": "papers.experiments", "gram": "losses",
     "load": "images", "optimise": "descent", "save": "images", "settings": "library.settings", "stylise": "transfer",
-    "sweep": "runs.sweeps",
+    "sweep": "runs.sweeps", "verdict": "papers.verdicts",
 }  # fmt: skip
 MODULES = {
     **dict.fromkeys(("check", "measures", "plots", "widgets"), "course"),

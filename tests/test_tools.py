@@ -20,6 +20,9 @@ from nstutils.backbones import VGG_CONVS, FeatureExtractor, vgg
 from nstutils.course import measures
 from nstutils.fast import network
 from nstutils.library import pictures, weights
+from nstutils.papers import figures
+from nstutils.papers.experiments import ROWS
+from nstutils.papers.verdicts import cell, verdict, verdicts
 
 MADE = (".jpg", ".png", ".safetensors", ".ipynb")
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -182,11 +185,22 @@ def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
     parts = {"falls": "2 of 3", "rises": "3 of 3"}
     for name, holds in (("one", True), ("two", False)):
         (tmp_path / name).mkdir()
-        record = {"holds": holds, "numbers": {"parts": {"falls": "3 of 3"} if holds else parts}}
+        numbers = {"parts": {"falls": "3 of 3"} if holds else parts, "median": {"falls": 0.5}, "cases": [1, 2]}
+        record = {
+            "claim": "It falls.",
+            "measure": "how far",
+            "holds": holds,
+            "numbers": numbers,
+            "preset": "quick",
+            "seconds": 1.0,
+        }
         (tmp_path / name / "tv.json").write_text(json.dumps(record))
     readme = tmp_path / "README.md"
     readme.write_text("before\n" + "\n".join(claims.MARKS) + "\nafter\n")
-    claims.main([str(tmp_path / "one"), str(tmp_path / "two"), "--readme", str(readme)])
+    claims.main(
+        [str(tmp_path / "one"), str(tmp_path / "two"), "--readme", str(readme), "--data", str(tmp_path / "claims.json")]
+    )
+    assert verdicts(tmp_path / "claims.json")["two"]["tv"]["numbers"] == {"parts": parts, "median": {"falls": 0.5}}
     text = readme.read_text()
     assert "1 of 1 hold with `one`, 0 of 1 hold with `two`" in text
     assert "| `tv` | holds | no (falls: 2 of 3) |" in text
@@ -195,10 +209,28 @@ def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
     assert text.endswith("\nafter\n")
 
 
+def test_readme_and_lessons_tell_the_same_verdicts() -> None:
+    readme, everything = (TOOLS.parent / "README.md").read_text(encoding="utf-8"), verdicts()
+    for id in figures():
+        found = {name: records.get(id) for name, records in everything.items()}
+        assert f"| `{id}` | {' | '.join(cell(record) for record in found.values())} |" in readme
+        for name, record in found.items():
+            assert record is None or f"- `{name}`: **{cell(record)}**" in verdict(id).data
+            assert record is None or record["claim"] == ROWS[id].claim
+
+
 def test_what_made_every_committed_file_is_told() -> None:
     root, readme = TOOLS.parent, (TOOLS / "README.md").read_text(encoding="utf-8")
     told = [text for text in re.findall(r"`([^` ]+)`", readme) if "/" in text]
-    folders = ("data/pictures", "data/weights", "data/gallery", "notebooks", "notebooks/solutions", "tools/bench")
+    folders = (
+        "data/pictures",
+        "data/weights",
+        "data/gallery",
+        "data/reference",
+        "notebooks",
+        "notebooks/solutions",
+        "tools/bench",
+    )
     made = [path.relative_to(root) for folder in folders for path in (root / folder).iterdir() if path.suffix in MADE]
     assert len(made) > 40
     assert [path for path in made if not any(path.match(pattern) for pattern in told)] == []

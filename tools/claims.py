@@ -1,6 +1,7 @@
-"""The README's table of claims: `python tools/claims.py FOLDER ...`, one folder of figures (`nstutils figure all`) a network.
+"""The table of claims: `python tools/claims.py FOLDER ...`, one folder of figures (`nstutils figure all`) a network.
 
-Every verdict is read from the figures' own JSON, so that the README says what `figure` says; nothing in the table is typed.
+Every verdict is read from the figures' own JSON and kept in data/claims.json, where lessons read it; the README's table is
+written from that, so that both say what `figure` says. Nothing is typed.
 """
 
 import argparse
@@ -11,24 +12,19 @@ from typing import Any
 
 from nstutils.library import files
 from nstutils.papers import figures
+from nstutils.papers.verdicts import FILE, KEPT, cell
 
 ROOT = Path(__file__).parent.parent
 MARKS = ("<!-- claims: made by tools/claims.py -->", "<!-- end of the claims -->")
 
 
 def found(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the figures of a folder say, by their ids."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-
-
-def verdict(record: dict[str, Any] | None) -> str:
-    """One cell: whether a claim holds, and of which parts it does not in how many pairs."""
-    if record is None:
-        return "not run"
-    if record["holds"] is None:
-        return "not judged"
-    failed = [f"{name}: {told}" for name, told in record["numbers"]["parts"].items() if len(set(told.split(" of "))) > 1]
-    return "holds" if record["holds"] else f"no ({'; '.join(failed)})"
+    """What the figures of a folder say, by their ids, without the single cases."""
+    records = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    told = {id: {key: record[key] for key in KEPT} for id, record in records.items()}
+    for record in told.values():
+        record["numbers"] = {key: value for key, value in record["numbers"].items() if key != "cases"}
+    return told
 
 
 def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
@@ -40,18 +36,21 @@ def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
     lines = ["", f"{', '.join(counts)} (for every part the pairs in which it holds).", ""]
     lines += ["| figure | " + " | ".join(f"`{name}`" for name in folders) + " |", "| --- " * (1 + len(folders)) + "|"]
     for id in figures():
-        cells = [verdict(records.get(id)) for records in folders.values()]
+        cells = [cell(records.get(id)) for records in folders.values()]
         lines.append(f"| `{id}` | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Put the table between the README's marks."""
+    """Write the file, and put the table between the README's marks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="folders named after their networks, as build/figures/classroom")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / FILE)
     args = parser.parse_args(arguments)
-    text = table({folder.name: found(folder) for folder in args.folders})
+    everything = {folder.name: found(folder) for folder in args.folders}
+    files.write((json.dumps(everything, indent=1, ensure_ascii=False) + "\n").encode(), args.data)
+    text = table(everything)
     old = args.readme.read_text(encoding="utf-8")
     new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
     files.write(new.encode(), args.readme)

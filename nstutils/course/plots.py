@@ -4,6 +4,7 @@ Colours tell apart for colour-blind readers (Okabe and Ito), and lines differ in
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from nstutils import images
 from nstutils.library.errors import UserError
+from nstutils.library.pictures import data_folder
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 3)))
@@ -116,6 +118,21 @@ def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, *
     forms = {**(also or {}), "image/jpeg": encoded(figure), "text/plain": words}
     display(forms, raw=True, metadata={"image/jpeg": {"alt": words}})
     display(Markdown(f"*{words}* {caption(**made)}"))
+
+
+def reference(lesson: str) -> None:
+    """Show the stored figure of a lesson, made by the real network at 512 px, with the commands that make it."""
+    from IPython.display import Markdown, display
+
+    folder = data_folder() / "reference"
+    told = json.loads((folder / f"{lesson}.json").read_text(encoding="utf-8"))
+    display(
+        {"image/jpeg": (folder / f"{lesson}.jpg").read_bytes(), "text/plain": told["words"]},
+        raw=True,
+        metadata={"image/jpeg": {"alt": told["words"]}},
+    )
+    runs = [f"{run['title']} ({run['seconds']:.0f} s):\n\n```\n{run['command']}\n```" for run in told["runs"]]
+    display(Markdown(f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:\n\n" + "\n\n".join(runs)))
 
 
 def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:

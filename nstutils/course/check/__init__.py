@@ -13,8 +13,12 @@ To add an exercise `name` to lesson NN:
 4. In `tests/exercises/lessonNN.py` write right answers, each in other words than here; `tests/test_check.py` does the rest.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from nstutils.course.check import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08
 from nstutils.course.check.judging import CheckFailed, Exercise, Wrong, claim, random
+from nstutils.course.check.judging import right as _right
 
 LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08)
 WRONG: dict[str, Wrong] = {one.right.__name__: one.wrong for lesson in LESSONS for one in lesson.EXERCISES}
@@ -29,4 +33,9 @@ stripes, energy_at, spread, blend_start = lesson06.EXERCISES
 unit_guide, guided_gram, eroded, border_gap = lesson07.EXERCISES
 mirrored, instance_norm, overlaps, style_blend = lesson08.EXERCISES
 
-__all__ = ["LESSONS", "WRONG", "CheckFailed", "Exercise", "claim", "random", *WRONG]
+__all__ = ["LESSONS", "WRONG", "CheckFailed", "Exercise", "claim", "random", "right", *WRONG]
+
+
+def right(answer: Callable[..., Any], name: str) -> bool:
+    """Whether a reader's function passes the check `name`, without a word: a lesson paints with it, or with the library's."""
+    return _right(globals()[name], answer)

@@ -80,6 +80,14 @@ class Exercise:
         return f"{seen} (see the hint; a second try names the mistake)"
 
 
+def right(exercise: Exercise, answer: Answer) -> bool:
+    """Whether a reader's function is right, without a word: a lesson goes on with it, or with the library's."""
+    try:
+        return not exercise.fault(exercise, partial(tried, exercise.right.__name__, answer))
+    except CheckFailed:
+        return False
+
+
 def tried(name: str, answer: Answer, *given: Any) -> Any:
     """The answer for copies of the inputs; refuses one that is not written, returns nothing or changes its inputs."""
     copies = [value.clone() if isinstance(value, Tensor) else value for value in given]
