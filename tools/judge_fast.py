@@ -46,8 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"| style ({len(args.photographs)} pictures, {args.size} px) | network | optimisation, {args.steps} steps | ratio | "
           "passed at step |")  # fmt: skip
     print("| --- | --- | --- | --- | --- |")
-    recipe = {"size": args.size, "steps": args.steps, "beta": 5e3, "tv": 0.05, "method": "lbfgs"}
-    recipe["style_size"] = fast.style_size(args.model)
+    recipe = {"size": args.size, "steps": args.steps} | fast.aims(args.model)
     everything = []
     for style in net.styles:
         rows = [judged(net, p, style, recipe) for p in tqdm(args.photographs, desc=style, leave=False)]

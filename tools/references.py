@@ -20,7 +20,7 @@ from nstutils.library import files
 from nstutils.runs import store
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100}
+OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100, "beta": 4000.0}  # larger pictures bear more style
 REBUILT = {"beta": 0.0, "raw_loss": True, "init": "noise", "tv": 1.0}
 TEXTURE = {"alpha": 0.0, "init": "noise"}
 PAPERS = {"init": "noise", "tv": 0.0, "content_layers": ["relu4_2"], "style_scale": 1.0, "layer_weights": "equal", "beta": 1e3}

@@ -310,9 +310,9 @@ def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
     return {"sha256": header["sha256"]} | json.loads(header.get("facts", "{}"))
 
 
-def style_size(path: str | os.PathLike[str] = "fast") -> int | None:
-    """The long side of the style pictures that a saved network was trained with; None where it does not say so."""
-    return facts(path).get("settings", {}).get("style_size")
+def aims(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
+    """What a saved network was trained towards, as options of `stylise`: β, total variation and the style's size."""
+    return {name: value for name, value in facts(path)["settings"].items() if name in ("beta", "tv", "style_size")}
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:

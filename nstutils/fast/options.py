@@ -23,7 +23,7 @@ class TrainOptions:
     norm: str = option("instance", "normalisation", choices=NORMS)
     up: str = option("resize", "way up: enlarge and convolve, or a transposed convolution", choices=UPS)
     alpha: float = option(1.0, "weight of the content, on the papers' scale")
-    beta: float = option(5e3, "weight of the style, on the papers' scale")
+    beta: float = option(4e3, "weight of the style, on the papers' scale")
     tv: float = option(0.05, "weight of the total variation (raw, document A's sum)")
     lr: float = option(3e-3, "learning rate of Adam; it rises for 50 steps and then fades along a cosine")
     seed: int = option(0, "seed of the network's first values and of the crops")

@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images, losses
-from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import interruptible
 from nstutils.fast import network as fast
 from nstutils.fast.options import TrainOptions
@@ -124,14 +124,14 @@ class Aim:
         """The terms of a batch: picture k is to have the content of crop k and style number of[k]."""
         with torch.no_grad():
             content = net(crops, CONTENT_LAYERS[net.family])
-        style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()})
+        style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()}, LAYER_WEIGHTS.get(net.name))
         weight = options.alpha * self.kappa[of]
         return {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
 
 
 @torch.no_grad()
 def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, options: TrainOptions) -> Aim:
-    """Targets of all styles; κ as everywhere in the course, its two losses averaged over `crops`."""
+    """Targets of all styles; κ as in the course, its two losses (the style's with layer weights) averaged over `crops`."""
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
     fitted = [images.resize(artwork, options.style_size) for artwork in artworks]
     parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
@@ -142,7 +142,8 @@ def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, opti
     for k, artwork in enumerate(artworks):
         own = exact(images.cover(artwork, (options.size, options.size)), content)
         lost = ContentLoss({layer: seen[layer] for layer in content})(crops, {a: own[a].expand_as(seen[a]) for a in content})
-        missing = StyleLoss({layer: grams[layer][k : k + 1] for layer in layers})(crops, seen)
+        wanted = {layer: grams[layer][k : k + 1] for layer in layers}
+        missing = StyleLoss(wanted, LAYER_WEIGHTS.get(exact.name))(crops, seen)
         kappas.append(1e3 * missing.mean() / lost.mean())
         shares.append(1 / (options.beta * missing.mean()))
     return Aim(grams, torch.stack(kappas), torch.stack(shares))

@@ -161,8 +161,10 @@ gallery = Row(
     source="G fig. 2 B to F; B figs. 7 to 10",
     claim="One photograph takes five styles: both losses fall.",
     measure="each to at most 30 % of its value at x = a, x = p",
-    # α/β = 10⁻³ for the first three artworks and 10⁻⁴ for the others, with a little total variation (B)
-    runs=lambda case: {"run": ratio(1e-3 if case.style in ("swirls", "arcs", "glass") else 1e-4) | {"tv": 0.01}},
+    # w_l = 1/5 as in G, a little total variation as in B. G prints 10⁻⁴ for E and F, in the raw units of VGG-19: with κ that
+    # asks for the style alone (56 and 31 % of the content loss were left), so all five have 10⁻³, as B to D
+    runs=lambda case: {"run": ratio(1e-3) | {"tv": 0.01, "layer_weights": "equal"}},
+    seeds=(0,),  # it starts from the photograph: no chance
     pairs=tuple(("town", style) for style in ("swirls", "arcs", "glass", "wave", "cutpaper")),
     few=5,
     effort=((256, 150, {}), (768, 500, {})),

@@ -120,7 +120,7 @@ class Options:
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1)
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
-    beta: float = option(4e3, "weight of the style, on the papers' scale", metavar="B")
+    beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
     tv: float = option(0.1, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
     content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu2_2,relu3_3)", "names")
