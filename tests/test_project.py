@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -135,20 +136,50 @@ def test_no_file_in_git_is_larger_than_eight_megabytes() -> None:
 
 
 def test_every_picture_of_the_gallery_stands_above_the_command_that_makes_it() -> None:
-    shown = re.findall(r"!\[[^\]]+\]\((data/gallery/([\w-]+)\.jpg)\)\n\n.+\n\n```\nnstutils figure ([\w-]+)\n```", README)
-    assert len(shown) == README.count("data/gallery/") >= 4
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]+\]\(\.\./(data/gallery/([\w-]+)\.jpg)\)\n\n.+\n\n```\nnstutils figure ([\w-]+)\n```", page)
+    assert len(shown) == page.count("data/gallery/") >= 4
     assert [name for _, name, command in shown if name != command] == []
     assert set(ROWS) >= {name for _, name, _ in shown}
     assert sum((ROOT / file).stat().st_size for file, _, _ in shown) < 1.5e6
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"", text) for link in link if link]
-    if not links and len(text) < 200:
-        pytest.skip("the README is not written yet")
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("data/*/*.md"),
+    ROOT / "tools" / "README.md",
+    ROOT / "notebooks" / "README.md",
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[path.relative_to(ROOT).as_posix() for path in PAGES])
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     local = [link for link in links if "://" not in link and not link.startswith(("#", "mailto:"))]
-    assert [link for link in local if not (ROOT / link.split("#")[0]).exists()] == []
+    assert [link for link in local if not (page.parent / link.split("#")[0]).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 1200
+
+
+def test_every_command_of_the_pages_is_one_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = [block for page in PAGES for block in re.split(r"^```\w*$", page.read_text(encoding="utf-8"), flags=re.M)[1::2]]
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = {line for line in lines if line.startswith("nstutils ")}
+    words = {"CONTENT": "town", "STYLE": "swirls", "[STYLE": "swirls", "...]": "glass", "NETWORK": "classroom"}
+    assert len(commands) > 12
+    for command in commands:
+        asked = [words.get(word, word) for word in shlex.split(command)[1:]]
+        assert cli.parser().parse_args(asked).command == asked[0], command  # it exits where a word is not known
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("256", "64").replace("512", "64").replace("steps=100", "steps=2"), {})
+    assert (tmp_path / "mine.png").exists()
 
 
 def imports(tree: ast.Module) -> set[str]:

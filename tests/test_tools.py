@@ -197,9 +197,7 @@ def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
         (tmp_path / name / "tv.json").write_text(json.dumps(record))
     readme = tmp_path / "README.md"
     readme.write_text("before\n" + "\n".join(claims.MARKS) + "\nafter\n")
-    claims.main(
-        [str(tmp_path / "one"), str(tmp_path / "two"), "--readme", str(readme), "--data", str(tmp_path / "claims.json")]
-    )
+    claims.main([str(tmp_path / "one"), str(tmp_path / "two"), "--page", str(readme), "--data", str(tmp_path / "claims.json")])
     assert verdicts(tmp_path / "claims.json")["two"]["tv"]["numbers"] == {"parts": parts, "median": {"falls": 0.5}}
     text = readme.read_text()
     assert "1 of 1 hold with `one`, 0 of 1 hold with `two`" in text
@@ -210,7 +208,7 @@ def test_the_table_of_claims_says_what_the_figures_say(tmp_path: Path) -> None:
 
 
 def test_readme_and_lessons_tell_the_same_verdicts() -> None:
-    readme, everything = (TOOLS.parent / "README.md").read_text(encoding="utf-8"), verdicts()
+    readme, everything = (TOOLS.parent / "docs" / "claims.md").read_text(encoding="utf-8"), verdicts()
     for id in figures():
         found = {name: records.get(id) for name, records in everything.items()}
         assert f"| `{id}` | {' | '.join(cell(record) for record in found.values())} |" in readme

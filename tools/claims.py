@@ -1,7 +1,7 @@
 """The table of claims: `python tools/claims.py FOLDER ...`, one folder of figures (`nstutils figure all`) a network.
 
-Every verdict is read from the figures' own JSON and kept in data/claims.json, where lessons read it; the README's table is
-written from that, so that both say what `figure` says. Nothing is typed.
+Every verdict is read from the figures' own JSON and kept in data/claims.json, where lessons read it; the table of
+docs/claims.md is written from that, so that both say what `figure` says. Nothing is typed.
 """
 
 import argparse
@@ -42,18 +42,18 @@ def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the file, and put the table between the README's marks."""
+    """Write the file, and put the table between the page's marks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="folders named after their networks, as build/figures/classroom")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "claims.md")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / FILE)
     args = parser.parse_args(arguments)
     everything = {folder.name: found(folder) for folder in args.folders}
     files.write((json.dumps(everything, indent=1, ensure_ascii=False) + "\n").encode(), args.data)
     text = table(everything)
-    old = args.readme.read_text(encoding="utf-8")
+    old = args.page.read_text(encoding="utf-8")
     new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
-    files.write(new.encode(), args.readme)
+    files.write(new.encode(), args.page)
 
 
 if __name__ == "__main__":

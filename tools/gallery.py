@@ -1,4 +1,4 @@
-"""The README's gallery: `python tools/gallery.py` makes its figures at `quick`, data/gallery/ID.jpg and the README's lines.
+"""The gallery: `python tools/gallery.py` makes its figures at `quick`, data/gallery/ID.jpg and the lines of docs/gallery.md.
 
 Nothing in it is touched by hand: each picture stands above the command that makes it, with size, steps, backbone and seconds.
 """
@@ -22,26 +22,26 @@ MARKS = ("<!-- gallery: made by tools/gallery.py -->", "<!-- end of the gallery 
 
 
 def entry(id: str, folder: Path) -> str:
-    """The figure as a JPEG, and its lines of the README."""
+    """The figure as a JPEG, and its lines of the page."""
     record = figure(id, "quick", out=folder)
     numbers = json.loads(record.path.with_suffix(".json").read_text(encoding="utf-8"))["numbers"]
     with files.atomic(ROOT / "data" / "gallery" / f"{id}.jpg") as part:
         images.to_pil(images.load(record.path, 1280)).save(part, "JPEG", quality=85)
     told = [f"{numbers[key]} {unit}" for key, unit in (("size", "px"), ("steps", "steps")) if key in numbers]
     facts = ", ".join([*told, f"`{record.backbone}`", f"{record.seconds:.0f} s for all runs of the figure"])
-    return f"![{SHOWN[id]}](data/gallery/{id}.jpg)\n\n{SHOWN[id]} ({facts}):\n\n```\nnstutils figure {id}\n```\n"
+    return f"![{SHOWN[id]}](../data/gallery/{id}.jpg)\n\n{SHOWN[id]} ({facts}):\n\n```\nnstutils figure {id}\n```\n"
 
 
 def main() -> None:
-    """Make the pictures and put their lines between the README's marks."""
+    """Make the pictures and put their lines between the page's marks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gallery", help="folder for figures and runs")
     args = parser.parse_args()
-    readme = ROOT / "README.md"
+    page = ROOT / "docs" / "gallery.md"
     text = "\n".join(entry(id, args.work) for id in SHOWN)
-    old = readme.read_text(encoding="utf-8")
+    old = page.read_text(encoding="utf-8")
     new = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: f"{MARKS[0]}\n\n{text}\n{MARKS[1]}", old, flags=re.DOTALL)
-    files.write(new.encode(), readme)
+    files.write(new.encode(), page)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import images, stylise
+from nstutils import images, results, stylise
 from nstutils.fast import network as fast
 from nstutils.library import files
 from nstutils.runs import store
@@ -84,7 +84,8 @@ def picture(panel: Panel, work: Path) -> tuple[Tensor, float, str]:
         return fast.apply(fast.load(), images.load(content, OPTIONS["size"]), FAST), 0.0, told
     out = work / f"{store.fingerprint(told)[:16]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
-    result = stylise(content, styles, out=out, resume=out.exists(), progress=True, **OPTIONS | options)
+    begun = store.state_path(out).exists()
+    result = results.kept(out) or stylise(content, styles, out=out, resume=begun, progress=True, **OPTIONS | options)
     return result.image, float(result.history["seconds"]), told
 
 

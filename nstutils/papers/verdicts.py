@@ -1,4 +1,4 @@
-"""What the makers' runs of every row found: one file, from which README, lessons and tests all read.
+"""What the makers' runs of every row found: one file, from which docs/claims.md, lessons and tests all read.
 
 `tools/claims.py` writes it from the JSON of `nstutils figure`; nothing in it is typed.
 """
