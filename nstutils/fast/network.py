@@ -130,13 +130,19 @@ class TransformNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(
-        self, image: Tensor, style: Tensor, dtype: torch.dtype = torch.float32, done: Callable[[], object] = lambda: None
+        self,
+        image: Tensor,
+        style: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        done: Callable[[], object] = lambda: None,
     ) -> Tensor:
-        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each. H and W are multiples of 4.
+        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each (None: the first alone). H and
+        W are multiples of 4.
 
         `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32. `done` is
         called after every segment.
         """
+        style = self.share().to(image).expand(len(image), -1) if style is None else style
         x = (image - 0.5).to(dtype, memory_format=torch.channels_last)
         for segment in self.segments:
             x = segment(x, style)

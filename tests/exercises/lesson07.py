@@ -7,20 +7,16 @@ import torch
 from torch import Tensor
 
 
-def eroded(mask: Tensor, radius: int) -> Tensor:
-    """Pixel by pixel, from the square around each."""
-    result = mask.clone()
-    for i in range(mask.shape[2]):
-        for j in range(mask.shape[3]):
-            square = mask[:, :, max(0, i - radius) : i + radius + 1, max(0, j - radius) : j + radius + 1]
-            result[:, :, i, j] = square.amin((2, 3))
-    return result
+def guided_loss(f: Tensor, t: Tensor, a: Tensor) -> Tensor:
+    """All regions at once."""
+    grams = torch.einsum("bihw,bjhw,rkhw->brij", f, f, t**2)
+    return ((grams - a) ** 2).sum((2, 3)).mean(1) / (2 * f.shape[1]) ** 2
 
 
 RIGHT: dict[str, list[Callable[..., Any]]] = {
     "unit_guide": [lambda t: t / torch.linalg.vector_norm(t, dim=(2, 3), keepdim=True)],
     "guided_gram": [lambda f, t: torch.einsum("bihw,bjhw,bkhw->bij", f, f, t**2)],
-    "eroded": [eroded],
+    "guided_loss": [guided_loss],
     "border_gap": [lambda masks: torch.where((masks**2).sum(0) < 1, 1 - (masks**2).sum(0), 0.0).mean()],
 }
-GRADIENT = ["guided_gram"]
+GRADIENT = ["guided_gram", "guided_loss"]

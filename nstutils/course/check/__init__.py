@@ -30,8 +30,8 @@ gram, shuffled, layer_loss, style_gradient = lesson03.EXERCISES
 total_loss, total_variation, convert_weight, blend = lesson04.EXERCISES
 ratio_settings, kappa, spearman, pareto = lesson05.EXERCISES
 stripes, energy_at, spread, blend_start = lesson06.EXERCISES
-unit_guide, guided_gram, eroded, border_gap = lesson07.EXERCISES
-mirrored, instance_norm, overlaps, style_blend = lesson08.EXERCISES
+unit_guide, guided_gram, guided_loss, border_gap = lesson07.EXERCISES
+training, instance_norm, overlaps, style_blend = lesson08.EXERCISES
 
 __all__ = ["LESSONS", "WRONG", "CheckFailed", "Exercise", "claim", "random", "right", *WRONG]
 

@@ -1,5 +1,6 @@
 """What all exercises are made of: an answer is tried on several inputs, compared with the right one, refused in a sentence."""
 
+import copy
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nstutils.library.settings import Settings
 
@@ -90,7 +91,7 @@ def right(exercise: Exercise, answer: Answer) -> bool:
 
 def tried(name: str, answer: Answer, *given: Any) -> Any:
     """The answer for copies of the inputs; refuses one that is not written, returns nothing or changes its inputs."""
-    copies = [value.clone() if isinstance(value, Tensor) else value for value in given]
+    copies = [_own(value) for value in given]
     try:
         found = answer(*copies)
     except NotImplementedError:
@@ -104,6 +105,13 @@ def tried(name: str, answer: Answer, *given: Any) -> Any:
         if isinstance(before, Tensor) and not torch.equal(before, after):
             raise CheckFailed(f"{name}: it changes its input; work on a new tensor (`x * 2`, not `x *= 2` or `x.mul_(2)`)")
     return found
+
+
+def _own(value: Any) -> Any:
+    """A copy of an input that an answer may change: a tensor's lets gradients through."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    return copy.deepcopy(value) if isinstance(value, nn.Module) else value
 
 
 def _place(error: Exception) -> str:
@@ -161,8 +169,16 @@ def _difference(found: Any, wanted: Any, given: Inputs) -> str:
 
 
 def _shapes(given: Inputs) -> str:
-    """The inputs in words: tensors by their shapes."""
-    return ", ".join(f"a tensor {tuple(v.shape)}" if isinstance(v, Tensor) else repr(v) for v in given)
+    """The inputs in words: tensors by their shapes, several by their number, functions and networks by their names."""
+    return ", ".join(map(_shape, given))
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}"
+    if isinstance(value, list) and value and all(isinstance(one, Tensor) for one in value):
+        return f"{len(value)} tensors {tuple(value[0].shape)}"
+    return type(value).__name__ if isinstance(value, nn.Module) else getattr(value, "__name__", repr(value))
 
 
 def _lets_through(answer: Answer, given: Inputs) -> bool:

@@ -1,8 +1,7 @@
-"""Exercises of lesson 07: guides of energy one, guided Gram matrices, eroded masks, and the gap between soft masks."""
+"""Exercises of lesson 07: guides of energy one, guided Gram matrices and losses, and the gap between soft masks."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nstutils import losses
 from nstutils.course.check.judging import Exercise, Wrong, random
@@ -11,10 +10,6 @@ GUIDES = [  # shades between 0 and 1, none square but one
     (random(1, 1, 4, 6).abs(),),
     (random(1, 1, 5, 5, seed=1).abs() * 0.3,),
     (random(2, 1, 3, 7, seed=2).abs() + 0.1,),
-]
-MASKS = [  # hard masks that touch the picture's border, and a radius
-    ((random(*shape, seed=seed) < 0.75).double(), radius)
-    for shape, seed, radius in [((1, 1, 7, 11), 0, 1), ((1, 1, 9, 9), 3, 1), ((2, 1, 12, 10), 4, 2)]
 ]
 SHARES = [  # R x H x W: shares that add up to 1, then some that overlap and some that leave a gap
     (torch.stack([0.5 + 0.5 * random(4, 6), 0.5 - 0.5 * random(4, 6)]),),
@@ -47,14 +42,23 @@ def _product(one: Tensor, other: Tensor) -> Tensor:
     return one.flatten(2) @ other.flatten(2).mT
 
 
-def eroded(mask: Tensor, radius: int) -> Tensor:
-    """Lesson 07: the smallest value in the square of 2r + 1 pixels around each pixel; the picture's border is no edge."""
-    return -F.max_pool2d(-mask, 2 * radius + 1, 1, radius)  # max_pool2d pads with minus infinity
+REGIONS = [  # features after the ReLU, a guide of energy one for each region, and what its Gram matrix is to be
+    (f, t, torch.stack([random(f.shape[1], f.shape[1], seed=k + r) for r in range(len(t))]))
+    for k, f, t in [
+        (20, GUIDED[0][0], unit_guide(random(2, 1, 2, 3, seed=8).abs())),
+        (30, GUIDED[1][0], unit_guide(random(3, 1, 4, 7, seed=9).abs())),
+        (40, GUIDED[2][0], unit_guide(random(2, 1, 5, 3, seed=7).abs())),
+    ]
+]
 
 
-def _narrow(mask: Tensor, r: int) -> Tensor:
-    rimmed = F.pad(mask, (r,) * 4, mode="replicate")
-    return -F.max_pool2d(-rimmed, r, 1)[..., : mask.shape[-2], : mask.shape[-1]]
+def guided_loss(f: Tensor, t: Tensor, a: Tensor) -> Tensor:
+    """Lesson 07: the style loss of one layer over the regions, 1/R Σ_r 1/(4 N²) Σ (G_r − A_r)², one number a picture."""
+    return torch.stack([_of_region(f, *one) for one in zip(t, a, strict=True)]).mean(0)
+
+
+def _of_region(f: Tensor, t: Tensor, a: Tensor) -> Tensor:
+    return losses.StyleLoss({"layer": a[None]}, (1.0,), {"layer": t[None]})(f, {"layer": f})
 
 
 def border_gap(masks: Tensor) -> Tensor:
@@ -64,6 +68,10 @@ def border_gap(masks: Tensor) -> Tensor:
 
 def _gaps(masks: Tensor) -> Tensor:
     return (1 - (masks**2).sum(0)).clamp(min=0)
+
+
+def _squares(f: Tensor, difference: Tensor) -> Tensor:
+    return difference.square().sum((1, 2)) / (4 * f.shape[1] ** 2)
 
 
 UNIT_GUIDE: Wrong = {
@@ -90,21 +98,20 @@ GUIDED_GRAM: Wrong = {
         lambda f, t: (t * f).flatten(2).mT @ (t * f).flatten(2)
     ),
 }
-ERODED: Wrong = {
-    "it grows the region; erosion takes the smallest value around a pixel": lambda m, r: F.max_pool2d(m, 2 * r + 1, 1, r),
-    "it averages, which makes the mask soft; take the smallest value": (
-        lambda m, r: F.avg_pool2d(m, 2 * r + 1, 1, r, count_include_pad=False)
+GUIDED_LOSS: Wrong = {
+    "the regions are added up; each has the share 1/R": lambda f, t, a: len(a) * guided_loss(f, t, a),
+    "every region is compared with the first target; region r has A_r": (lambda f, t, a: guided_loss(f, t, a[:1].expand_as(a))),
+    "every region has the guide of the first; region r has T_r": lambda f, t, a: guided_loss(f, t[:1].expand_as(t), a),
+    "the guides are added up before the Gram matrix; each region has a Gram matrix of its own": (
+        lambda f, t, a: guided_loss(f, t.sum(0, keepdim=True).expand_as(t), a)
     ),
-    "the picture's border counts as outside; only pixels of the picture do": (
-        lambda m, r: -F.max_pool2d(-F.pad(m, (r,) * 4), 2 * r + 1, 1)
+    "the guides are left out": lambda f, t, a: torch.stack([_squares(f, losses.gram(f) - one) for one in a]).mean(0),
+    "1/(4 N²) is missing": lambda f, t, a: guided_loss(f, t, a) * 4 * f.shape[1] ** 2,
+    "it takes 1/(4 N); square N": lambda f, t, a: guided_loss(f, t, a) * f.shape[1],
+    "it adds up over the batch; keep one number a picture": lambda f, t, a: guided_loss(f, t, a).sum(),
+    "the mean of G_r is compared with the mean of A_r; compare region by region, then take the mean": (
+        lambda f, t, a: _squares(f, torch.stack([guided_gram(f, one[None]) for one in t]).mean(0) - a.mean(0))
     ),
-    "the square is r pixels wide; it reaches r pixels each way, so it is 2r + 1 wide": _narrow,
-    "the result is smaller than the mask; the squares at the border are cut, not left out": (
-        lambda m, r: -F.max_pool2d(-m, 2 * r + 1, 1)
-    ),
-    "it looks up and down only; look left and right too": lambda m, r: -F.max_pool2d(-m, (2 * r + 1, 1), 1, (r, 0)),
-    "it looks left and right only; look up and down too": lambda m, r: -F.max_pool2d(-m, (1, 2 * r + 1), 1, (0, r)),
-    "it erodes what lies outside the region": lambda m, r: eroded(1 - m, r),
 }
 BORDER_GAP: Wrong = {
     "it adds up T; a Gram matrix takes T twice, so add up T²": lambda m: (1 - m.sum(0)).clamp(min=0).mean(),
@@ -119,6 +126,6 @@ BORDER_GAP: Wrong = {
 EXERCISES = (
     Exercise(unit_guide, GUIDES, UNIT_GUIDE),
     Exercise(guided_gram, GUIDED, GUIDED_GRAM, gradient=True),
-    Exercise(eroded, MASKS, ERODED),
+    Exercise(guided_loss, REGIONS, GUIDED_LOSS, gradient=True),
     Exercise(border_gap, SHARES, BORDER_GAP),
 )

@@ -1,13 +1,16 @@
-"""Exercises of lesson 08: mirrored rims, instance normalisation, blended styles, what transposed convolutions write twice."""
+"""Exercises of lesson 08: a training, instance normalisation, blended styles, what transposed convolutions write twice."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nstutils.course.check.judging import Exercise, Wrong, random
 
 EPSILON = 1e-5  # under the root, as everywhere in the network
-RIMMED = [(random(1, 2, 4, 6), 1), (random(1, 3, 5, 5, seed=1), 2), (random(2, 2, 7, 4, seed=2), 3)]  # maps, rim
 NORMALISED = [  # maps, then a scale and a shift for each channel
     (random(*shape, seed=seed) * spread + 0.7, random(shape[1], seed=seed + 1), random(shape[1], seed=9))
     for shape, seed, spread in [((1, 2, 3, 4), 0, 1.0), ((2, 3, 4, 4), 3, 2.0), ((2, 4, 5, 3), 6, 0.01)]
@@ -27,21 +30,46 @@ PAINTED = [  # normalised maps, scales and shifts of K styles, B x K weights
 ]
 
 
-def mirrored(x: Tensor, rim: int) -> Tensor:
-    """Lesson 08: maps with a rim in which they are mirrored, on all four sides."""
-    return F.pad(x, (rim,) * 4, mode="reflect")
+def lost(painted: Tensor, crops: Tensor) -> Tensor:
+    """A loss that wants a lighter picture and yet the one it was, 4 : 1."""
+    return 4 * (painted - 2).square().mean() + (painted - crops).square().mean()
 
 
-def _copied(x: Tensor, rim: int) -> Tensor:
-    """The rim as it should be, but with the rows and columns in their own order."""
-    x = torch.cat([x[:, :, 1 : rim + 1], x, x[:, :, -rim - 1 : -1]], 2)
-    return torch.cat([x[..., 1 : rim + 1], x, x[..., -rim - 1 : -1]], 3)
+class Painter(nn.Module):
+    """A painter of three numbers, and one more for all channels."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.gain, self.shift = nn.Parameter(random(3, 1, 1, seed=seed)), nn.Parameter(random(1, seed=seed + 1))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """N x 3 x H x W to the same."""
+        return crops * self.gain + self.shift
 
 
-def _from_the_edge(x: Tensor, rim: int) -> Tensor:
-    """A mirror that shows the outermost row and column as well."""
-    x = torch.cat([x[:, :, :rim].flip(2), x, x[:, :, -rim:].flip(2)], 2)
-    return torch.cat([x[..., :rim].flip(3), x, x[..., -rim:].flip(3)], 3)
+TRAININGS = [  # batches of crops, an untrained painter, a loss, a learning rate
+    ([random(n, 3, *size, seed=k + i) for i in range(count)], Painter(k), lost, lr)
+    for count, n, size, k, lr in [(4, 1, (3, 5), 0, 0.1), (6, 2, (4, 4), 20, 0.03), (5, 2, (5, 2), 40, 0.01)]
+]
+
+
+def training(
+    batches: Sequence[Tensor], painter: Painter, loss: Any, lr: float, kind: Any = torch.optim.Adam, **forgotten: bool
+) -> list[float]:
+    """Lesson 08: one step a batch for all weights of a painter; the loss of every step, before its update."""
+    painter = copy.deepcopy(painter)  # the inputs are used again
+    optimiser, found = kind(painter.parameters(), lr), []
+    for crops in batches:
+        lost = loss(painter(crops), crops)
+        if not forgotten.get("zero"):
+            optimiser.zero_grad()
+        lost.backward()
+        if not forgotten.get("step"):
+            optimiser.step()
+        if forgotten.get("memory"):
+            optimiser = kind(painter.parameters(), lr)
+        found.append(float(loss(painter(crops), crops)) if forgotten.get("after") else float(lost))
+    return found
 
 
 def instance_norm(y: Tensor, scale: Tensor, shift: Tensor, over: tuple[int, ...] = (2, 3), correction: int = 0) -> Tensor:
@@ -86,14 +114,25 @@ def _largest(weights: Tensor) -> Tensor:
     return F.one_hot(weights.argmax(1), weights.shape[1]).to(weights)
 
 
-MIRRORED: Wrong = {
-    "the rim is zero; a dark frame would be painted along": lambda x, rim: F.pad(x, (rim,) * 4),
-    "it repeats the outermost row; the mirror shows those behind it": lambda x, rim: F.pad(x, (rim,) * 4, mode="replicate"),
-    "it goes round to the other side; mirror instead": lambda x, rim: F.pad(x, (rim,) * 4, mode="circular"),
-    "the mirror shows the outermost row twice; it stands on that row, so begin with the one behind it": _from_the_edge,
-    "the rows of the rim are copied in their own order; a mirror turns it round": _copied,
-    "left and right have their rim, top and bottom have none": lambda x, rim: F.pad(x, (rim, rim, 0, 0), mode="reflect"),
-    "top and bottom have their rim, left and right have none": lambda x, rim: F.pad(x, (0, 0, rim, rim), mode="reflect"),
+TRAINING: Wrong = {
+    "nothing is learnt; after backward() call optimiser.step()": lambda *given: training(*given, step=True),
+    "the gradients of earlier steps are added up; call optimiser.zero_grad() before backward()": (
+        lambda *given: training(*given, zero=True)
+    ),
+    "a new optimiser every step forgets what Adam has gathered; make one before the loop": (
+        lambda *given: training(*given, memory=True)
+    ),
+    "it takes another optimiser; wanted torch.optim.Adam": lambda *given: training(*given, kind=torch.optim.SGD),
+    "it tells the loss after the update; keep the one that backward() was called on": lambda *given: training(
+        *given, after=True
+    ),
+    "it trains on the first batch alone; each step takes the next": (
+        lambda batches, *rest: training([batches[0]] * len(batches), *rest)
+    ),
+    "the painter is compared with its own picture; loss(painter(crops), crops)": (
+        lambda batches, painter, loss, lr: training(batches, painter, lambda x, crops: loss(x, x), lr)
+    ),
+    "it returns the last loss alone; wanted that of every step": lambda *given: training(*given)[-1],
 }
 INSTANCE_NORM: Wrong = {
     "mean and variance run over the batch too: that is batch norm; take each picture alone": (
@@ -146,7 +185,7 @@ STYLE_BLEND: Wrong = {
     "scale and shift are exchanged": lambda y, s, b, w: style_blend(y, b, s, w),
 }
 EXERCISES = (
-    Exercise(mirrored, RIMMED, MIRRORED, gradient=True),
+    Exercise(training, TRAININGS, TRAINING),
     Exercise(instance_norm, NORMALISED, INSTANCE_NORM, gradient=True),
     Exercise(overlaps, WRITTEN, OVERLAPS),
     Exercise(style_blend, PAINTED, STYLE_BLEND, gradient=True),
