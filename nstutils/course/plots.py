@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from nstutils import images
@@ -96,17 +97,59 @@ def lines(
     mark: float | None = None,
     log: bool = False,
     width: float = 6,
+    xlabel: str = "",
+    at: Sequence[float] = (),
 ) -> Figure:
-    """One number for each of `ticks` (layers, for instance): a line a curve; `mark` is a threshold, drawn in grey."""
+    """One number for each of `ticks` (layers, for instance): a line a curve; `mark` is a threshold, drawn in grey. The ticks
+    stand side by side, or `at` the numbers that they name."""
     figure = Figure(figsize=(width, 3), layout="constrained")
     axes = figure.subplots()
     for number, (label, values) in enumerate(curves.items()):
-        axes.plot(range(len(ticks)), values, marker="o", label=label, **_look(number))
+        axes.plot(at or range(len(ticks)), values, marker="o", label=label, **_look(number))
     if mark is not None:
         axes.axhline(mark, color="0.5", linewidth=0.8)
-    axes.set_xticks(range(len(ticks)), ticks)
-    axes.set(ylabel=ylabel, yscale="log" if log else "linear")
+    axes.set_xticks(at or range(len(ticks)), ticks)
+    axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axes.legend(fontsize=8)
+    return figure
+
+
+def transform_plan(p: Tensor, painted: Tensor, a: Tensor) -> Figure:
+    """Document A's figure 6: the painter between two pictures, and the network that judges what it painted."""
+    figure = Figure(figsize=(10, 3.6))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 10), ylim=(0, 3.6))
+    axes.set_axis_off()
+    for picture, left, bottom, words in ((p, 0.1, 1.3, "p"), (painted, 3.9, 1.3, "x = f(p)"), (a, 8.6, 2.5, "a")):
+        height = 1.3 * picture.shape[-2] / picture.shape[-1]
+        axes.imshow(images.to_pil(picture), extent=(left, left + 1.3, bottom, bottom + height), aspect="auto")
+        axes.text(left - 0.2 if picture is a else left, bottom + (0.5 if picture is a else height + 0.07), words, fontsize=10)
+    boxes = {
+        (1.75, 1.45, 1.8, 0.75): "transform network f\ndown, residual, up\nis trained",
+        (5.6, 1.45, 1.9, 0.75): "loss network\nrelu1_1 to relu5_1\nstays as it is",
+        (8.0, 1.75, 1.8, 0.45): "style loss: Gram\nmatrices of a",
+        (8.0, 0.55, 1.8, 0.45): "content loss:\nactivations of p",
+    }
+    for number, ((left, bottom, wide, high), words) in enumerate(boxes.items()):
+        face = COLOURS[1] if not number else "0.9"
+        axes.add_artist(Rectangle((left, bottom), wide, high, facecolor=face, edgecolor="0.3"))
+        axes.text(left + wide / 2, bottom + high / 2, words, fontsize=9, ha="center", va="center")
+    ways = [((1.4, 1.8), (1.75, 1.8)), ((3.55, 1.8), (3.9, 1.8)), ((5.2, 1.8), (5.6, 1.8)), ((7.5, 1.95), (8, 1.95))]
+    ways += [((7.5, 1.6), (8, 0.9)), ((9.2, 2.5), (9.2, 2.2)), ((0.75, 0.7), (8, 0.7))]
+    for begin, end in ways:
+        axes.annotate("", end, begin, arrowprops={"arrowstyle": "->"})
+    axes.plot([0.75, 0.75], [0.7, 1.3], color="black", linewidth=1)
+    axes.annotate(
+        "",
+        (2.65, 1.45),
+        (8.9, 0.55),
+        arrowprops={
+            "arrowstyle": "->",
+            "linestyle": "--",
+            "color": COLOURS[4],
+            "connectionstyle": "angle,angleA=180,angleB=90",
+        },
+    )
+    axes.text(4.6, 0.25, "the gradient goes back to the weights of f alone", fontsize=9, color=COLOURS[4])
     return figure
 
 
@@ -144,6 +187,6 @@ def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:
 
 def caption(**made: Any) -> str:
     """How a figure was made, in words: `backbone classroom, 128 px, 300 steps, 9.1 s`."""
-    units = {"size": "{} px", "steps": "{} steps", "seconds": "{:.1f} s"}
+    units = {"size": "{} px", "steps": "{} steps", "seconds": "{:.1f} s" if made.get("seconds", 1) >= 1 else "{:.3f} s"}
     parts = [units.get(name, f"{name} {{}}").format(value) for name, value in made.items()]
     return f"({', '.join(parts)})" if parts else ""

@@ -1,7 +1,7 @@
 """Exercises of lesson 08: a training, instance normalisation, blended styles, what transposed convolutions write twice."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -53,22 +53,26 @@ TRAININGS = [  # batches of crops, an untrained painter, a loss, a learning rate
 ]
 
 
-def training(
-    batches: Sequence[Tensor], painter: Painter, loss: Any, lr: float, kind: Any = torch.optim.Adam, **forgotten: bool
-) -> list[float]:
+def training(batches: Sequence[Tensor], painter: nn.Module, loss: Any, lr: float, **ways: Any) -> list[float]:
     """Lesson 08: one step a batch for all weights of a painter; the loss of every step, before its update."""
-    painter = copy.deepcopy(painter)  # the inputs are used again
+    return trained(batches, copy.deepcopy(painter), loss, lr, **ways)  # the inputs are used again
+
+
+def trained(
+    batches: Iterable[Tensor], painter: nn.Module, loss: Any, lr: float, kind: Any = torch.optim.Adam, forgotten: str = ""
+) -> list[float]:
+    """The training itself, which changes the painter; what is `forgotten` makes the usual mistakes."""
     optimiser, found = kind(painter.parameters(), lr), []
     for crops in batches:
-        lost = loss(painter(crops), crops)
-        if not forgotten.get("zero"):
+        value = loss(painter(crops), crops)
+        if forgotten != "zero_grad":
             optimiser.zero_grad()
-        lost.backward()
-        if not forgotten.get("step"):
+        value.backward()
+        if forgotten != "step":
             optimiser.step()
-        if forgotten.get("memory"):
+        if forgotten == "memory":
             optimiser = kind(painter.parameters(), lr)
-        found.append(float(loss(painter(crops), crops)) if forgotten.get("after") else float(lost))
+        found.append((loss(painter(crops), crops) if forgotten == "before" else value).item())
     return found
 
 
@@ -115,16 +119,16 @@ def _largest(weights: Tensor) -> Tensor:
 
 
 TRAINING: Wrong = {
-    "nothing is learnt; after backward() call optimiser.step()": lambda *given: training(*given, step=True),
+    "nothing is learnt; after backward() call optimiser.step()": lambda *given: training(*given, forgotten="step"),
     "the gradients of earlier steps are added up; call optimiser.zero_grad() before backward()": (
-        lambda *given: training(*given, zero=True)
+        lambda *given: training(*given, forgotten="zero_grad")
     ),
     "a new optimiser every step forgets what Adam has gathered; make one before the loop": (
-        lambda *given: training(*given, memory=True)
+        lambda *given: training(*given, forgotten="memory")
     ),
     "it takes another optimiser; wanted torch.optim.Adam": lambda *given: training(*given, kind=torch.optim.SGD),
     "it tells the loss after the update; keep the one that backward() was called on": lambda *given: training(
-        *given, after=True
+        *given, forgotten="before"
     ),
     "it trains on the first batch alone; each step takes the next": (
         lambda batches, *rest: training([batches[0]] * len(batches), *rest)
