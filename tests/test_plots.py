@@ -87,3 +87,13 @@ def test_lines_have_a_curve_a_label_and_a_mark() -> None:
     assert [line.get_label() for line in axes.lines[:2]] == ["one", "two"]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["relu1_1", "relu2_1"]
     assert (len(axes.lines), axes.get_ylabel(), axes.get_yscale()) == (3, "dB", "log")
+
+
+def test_a_map_becomes_a_picture_black_at_nothing_and_brightest_at_the_most() -> None:
+    values = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]])
+    own, given = plots.heat(values), plots.heat(values, most=2.0)
+    assert own.shape == (1, 3, 2, 2)
+    assert own.mean(1).flatten().argsort().tolist() == [0, 1, 2, 3]
+    assert own[..., 0, 0].max() < 0.02
+    assert torch.equal(given[..., 1, 0], given[..., 1, 1])
+    assert bool(plots.heat(torch.zeros(1, 1, 2, 2)).isfinite().all())

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -38,6 +40,13 @@ def show(
             axes.imshow(images.to_pil(batch[number]))
             axes.set_title(titles[number] if titles else "", fontsize=9)
     return figure
+
+
+def heat(values: Tensor, most: float | None = None) -> Tensor:
+    """A map of numbers from 0 up (1 x 1 x H x W) as a picture: black is 0, the brightest `most`, or the largest number."""
+    shares = (values / (values.amax().clamp(min=1e-30) if most is None else most)).clamp(0, 1)[0, 0]
+    colours = colormaps["magma"](shares.detach().cpu().numpy())[..., :3]
+    return torch.from_numpy(colours).permute(2, 0, 1)[None].to(values)
 
 
 def losses(history: Mapping[str, Any]) -> Figure:
