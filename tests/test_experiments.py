@@ -715,6 +715,7 @@ def test_recipes_have_the_documents_parameters() -> None:
     assert (chadebec["steps"], koc["steps"], upes["steps"]) == (3000, 400, 2000)
     assert (koc["size"], koc["method"], koc["init"], koc["pool"]) == (768, "adam", "noise", "avg")
     assert (shuvo["backbone"], shuvo["init"]) == ("squeezenet", "noise")
+    assert [w / 4 for w in shuvo["layer_weights"]] == [3e5, 1e3, 15, 3]  # CS231n's, times eq. 4's quarter
     assert (upes["pool"], upes["init"], upes["lr"], upes["alpha"], upes["beta"]) == ("max", "content", 0.003, 1, 1e6)
     assert upes["layer_weights"] == (1, 0.75, 0.2, 0.2, 0.2)
     assert upes["tv"] == 0
@@ -731,13 +732,15 @@ def test_factors_between_the_normalisations() -> None:
         "shuvo": (G - A).square().sum(),
         "koc, upes": (G - A).square().mean() / (n * m),
         "hw (Gatys' code)": (G / m - A / m).square().mean(),
-        "chw": (G / (n * m) - A / (n * m)).square().mean(),
+        "cs231n, eecs498": (G / (n * m) - A / (n * m)).square().sum(),
+        "chw (PyTorch's tutorial, d2l)": (G / (n * m) - A / (n * m)).square().mean(),
     }
     found = {name: factor * E for name, (_, factor) in recipes.factors(n, m).items()}
     assert found == pytest.approx({name: value.item() for name, value in wanted.items()})
     raw = ContentLoss({"l": a})(x, {"l": x}).item()
     content = [factor * raw for _, factor in recipes.content_factors(n, m).values()]
-    assert content == pytest.approx([raw, (x - a).square().sum().item(), (x - a).square().mean().item()])
+    total, mean = (x - a).square().sum().item(), (x - a).square().mean().item()
+    assert content == pytest.approx([raw, total, total, mean, mean])
 
 
 def tiny() -> tuple[nn.Sequential, FeatureExtractor]:

@@ -48,10 +48,12 @@ RECIPES = {
     "shuvo": Recipe(
         "A (Shuvo)",
         PAPERS
-        | {"backbone": "squeezenet", "scales": "1", "raw_loss": True, "content_layers": ("fire2",),
-         "style_layers": ("relu1", "fire3", "fire4", "fire5")},
+        | {"backbone": "squeezenet", "pool": "max", "scales": "1", "raw_loss": True, "content_layers": ("fire2",),
+         "style_layers": ("relu1", "fire3", "fire4", "fire5"), "alpha": 2 * 6e-2, "beta": 1.0, "tv": 2e-2 / 0.226**2,
+         "layer_weights": (4 * 3e5, 4 * 1e3, 4 * 15.0, 4 * 3.0)},
         {"layers": "content 3 and style 1, 4, 6, 7, counted in torchvision's features", "pool": "not printed",
-         "weights": "not printed: alpha is the style's, earlier layers are heavier", "noise": "Gaussian there, uniform here",
+         "weights": "not printed: alpha is the style's, earlier layers are heavier; those of CS231n, whose network and layers "
+         "these are, stand here in the units of eqs. 1 and 4", "noise": "Gaussian there, uniform here",
          "losses": "sums of squares without 1/2 and 1/(4 N² M²)", "size and steps": "not printed; fruitful after 100 steps"},
     ),
     "upes": Recipe(
@@ -69,7 +71,7 @@ RECIPES = {
 
 
 def factors(filters: int, positions: int) -> dict[str, tuple[str, float]]:
-    """What E_l (eq. 4) is multiplied with under other normalisations, each with its formula; d = filters N, h w = positions M.
+    """What E_l (eq. 4) is multiplied with in other documents and courses, each with its formula (N filters, M positions).
 
     Both pictures have M positions. The weight β of a document, times this factor, is the β that goes with eq. 4.
     """
@@ -79,14 +81,17 @@ def factors(filters: int, positions: int) -> dict[str, tuple[str, float]]:
         "shuvo": ("Σ(G − A)²", 4.0 * n**2 * m**2),
         "koc, upes": ("mean((G − A)²) / (N M)", 4.0 * m / n),
         "hw (Gatys' code)": ("mean((G/M − A/M)²)", 4.0),
-        "chw": ("mean((G/(N M) − A/(N M))²)", 4.0 / n**2),
+        "cs231n, eecs498": ("Σ(G/(N M) − A/(N M))²", 4.0),
+        "chw (PyTorch's tutorial, d2l)": ("mean((G/(N M) − A/(N M))²)", 4.0 / n**2),
     }
 
 
 def content_factors(filters: int, positions: int) -> dict[str, tuple[str, float]]:
-    """What eq. 1 is multiplied with in other documents."""
+    """What eq. 1 is multiplied with in other documents and courses."""
     return {
         "gatys-2015, chadebec (eq. 1)": ("½ Σ(F − P)²", 1.0),
         "shuvo": ("Σ(F − P)²", 2.0),
+        "cs231n, eecs498": ("Σ(F − P)²", 2.0),
         "koc, upes": ("mean((F − P)²)", 2.0 / (filters * positions)),
+        "PyTorch's tutorial, d2l": ("mean((F − P)²)", 2.0 / (filters * positions)),
     }

@@ -17,12 +17,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from exercises import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08
+from exercises import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11
 from nstutils.course import check
 
 Answer = Callable[..., Any]
 SOLUTIONS = Path(__file__).parent.parent.parent / "notebooks" / "solutions"
-LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08)
+LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11)
 RIGHT: dict[str, list[Answer]] = {name: answers for lesson in LESSONS for name, answers in lesson.RIGHT.items()}
 GRADIENT = [name for lesson in LESSONS for name in lesson.GRADIENT]
 

@@ -6,26 +6,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils import TVLoss
-from nstutils.papers import recipes
+from nstutils import ContentLoss, StyleLoss, TVLoss
 from nstutils.runs.resolve import sum_of
 
 
-def weighed(content: Tensor, style: Tensor, tv: Tensor, alpha: float, beta: float, gamma: float, kappa: float) -> Tensor:
-    """The whole loss written another way than in the check."""
-    return torch.stack([content, style, tv], -1) @ content.new_tensor([alpha * kappa, beta, gamma])
+def by_the_library(F: Tensor, P: Tensor, A: Tensor) -> Tensor:
+    """Both losses as the library's values give them."""
+    seen = {"layer": F}
+    return torch.stack([ContentLoss({"layer": P})(F, seen), StyleLoss({"layer": A})(F, seen)], 1)
 
 
-def converted(weight: float, filters: int, positions: int) -> float:
-    """The weight by way of the library's table of factors."""
-    factors = recipes.factors(filters, positions)
-    return weight * factors["hw (Gatys' code)"][1] / factors["chw"][1]
+def one_by_one(F: Tensor, P: Tensor, A: Tensor) -> Tensor:
+    """Both losses picture by picture, by products of matrices."""
+    found = []
+    for f in F:
+        rows = f.flatten(1)
+        G = rows @ rows.T / rows.shape[1]
+        found.append(torch.stack([(f - P[0]).pow(2).sum() / 2, ((G - A[0]) / (2 * len(G))).pow(2).sum()]))
+    return torch.stack(found)
+
+
+def by_hand(x: Tensor, loss: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
+    """Adam written out (Kingma and Ba, algorithm 1)."""
+    mean, square = torch.zeros_like(x), torch.zeros_like(x)
+    for t in range(1, steps + 1):
+        x = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(loss(x).sum(), x)
+        mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
+        x = (x - lr * (mean / (1 - 0.9**t)) / ((square / (1 - 0.999**t)).sqrt() + 1e-8)).clamp(0, 1)
+    return x
 
 
 RIGHT: dict[str, list[Callable[..., Any]]] = {
-    "total_loss": [weighed],
+    "two_losses": [by_the_library, one_by_one],
+    "descend": [by_hand],
     "total_variation": [lambda x: TVLoss()(x, {})],
-    "convert_weight": [converted],
     "blend": [lambda grams, weights: sum_of(list(weights), list(grams))],
 }
-GRADIENT = ["total_loss", "total_variation", "blend"]
+GRADIENT = ["two_losses", "total_variation", "blend"]

@@ -16,22 +16,34 @@ To add an exercise `name` to lesson NN:
 from collections.abc import Callable
 from typing import Any
 
-from nstutils.course.check import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08
+from nstutils.course.check import (
+    lesson00,
+    lesson01,
+    lesson02,
+    lesson03,
+    lesson04,
+    lesson05,
+    lesson06,
+    lesson07,
+    lesson08,
+    lesson11,
+)
 from nstutils.course.check.judging import CheckFailed, Exercise, Wrong, claim, random
 from nstutils.course.check.judging import right as _right
 
-LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08)
+LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11)
 WRONG: dict[str, Wrong] = {one.right.__name__: one.wrong for lesson in LESSONS for one in lesson.EXERCISES}
 
 to_unit, brightness, psnr, noise = lesson00.EXERCISES
 parameters, convolve, average_pool, receptive_field = lesson01.EXERCISES
 content_loss, content_gradient, step_down, relative_error = lesson02.EXERCISES
 gram, shuffled, layer_loss, style_gradient = lesson03.EXERCISES
-total_loss, total_variation, convert_weight, blend = lesson04.EXERCISES
+two_losses, descend, total_variation, blend = lesson04.EXERCISES
 ratio_settings, kappa, spearman, pareto = lesson05.EXERCISES
 stripes, energy_at, spread, blend_start = lesson06.EXERCISES
 unit_guide, guided_gram, guided_loss, border_gap = lesson07.EXERCISES
 training, instance_norm, overlaps, style_blend = lesson08.EXERCISES
+convert_weight, left_out, counts_alike, best_within = lesson11.EXERCISES
 
 __all__ = ["LESSONS", "WRONG", "CheckFailed", "Exercise", "claim", "random", "right", *WRONG]
 

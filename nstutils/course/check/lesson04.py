@@ -1,4 +1,7 @@
-"""Exercises of lesson 04: the whole loss, total variation, weights between Gram normalisations, blended styles."""
+"""Exercises of lesson 04: the two losses, the loop, total variation, blended styles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -7,20 +10,67 @@ from nstutils import losses
 from nstutils.course.check.judging import Exercise, Wrong, random, total
 from nstutils.course.check.lesson00 import PICTURES
 
-SUMS = [  # content, style and tv of a batch, then alpha, beta, gamma and kappa
-    (*(random(count, seed=seed + k).abs() for k in range(3)), *weights)
-    for count, seed, weights in [(1, 0, (1.0, 1e3, 0.1, 0.013)), (3, 5, (2.0, 5.0, 0.7, 40.0)), (2, 9, (0.5, 3.0, 2.0, 7.0))]
+
+@dataclass(frozen=True)
+class Bowl:
+    """A loss of a picture for the loop to go down: the pixels towards a target, and their mean towards 0.5."""
+
+    target: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return total((x - self.target) ** 2) + 40 * (x.mean((1, 2, 3)) - 0.5) ** 2
+
+    def __repr__(self) -> str:
+        return "a loss"
+
+
+SEEN = [  # activations of the pictures and of the photograph, and a Gram matrix of the artwork
+    (random(n, 3, 4, 5, seed=seed), random(1, 3, 4, 5, seed=seed + 1), losses.gram(random(1, 3, 6, 2, seed=seed + 2)))
+    for seed, n in enumerate((1, 2, 1))
 ]
-CONVERTED = [(1e3, 64, 1024), (2.0, 8, 48), (0.5, 512, 64)]  # weight, filters, positions
+DESCENTS = [  # a start, a loss whose target lies outside [0, 1] in places, steps, learning rate
+    (random(n, 3, 3, 4, seed=seed) / 2 + 0.5, Bowl(2 * random(n, 3, 3, 4, seed=seed + 9) + 0.5), steps, lr)
+    for seed, (n, steps, lr) in enumerate([(1, 7, 0.1), (2, 12, 0.05), (1, 5, 0.3)])
+]
 MIXED = [  # K Gram matrices, and K weights that do not add to 1
     (losses.gram(random(len(weights), filters, 3, 4, seed=seed)), torch.tensor(weights).double())
     for seed, (filters, weights) in enumerate([(3, (3.0, 1.0)), (3, (0.5, 0.2, 0.1)), (4, (1.0, 0.0, 5.0))])
 ]
 
 
-def total_loss(c: Tensor, s: Tensor, v: Tensor, alpha: float, beta: float, gamma: float, kappa: float) -> Tensor:
-    """Lesson 04: α κ L_content + β L_style + γ L_tv, eq. 7 with κ and total variation."""
-    return alpha * kappa * c + beta * s + gamma * v
+def two_losses(F: Tensor, P: Tensor, A: Tensor) -> Tensor:
+    """Lesson 04: ½ Σ (F − P)² and 1/(4 N²) Σ (G − A)² with G = F Fᵀ / M, two numbers a picture."""
+    return _both(F, losses.gram(F), P, A)
+
+
+def _both(F: Tensor, G: Tensor, P: Tensor, A: Tensor, half: float = 0.5) -> Tensor:
+    return torch.stack([half * total((F - P) ** 2), total((G - A) ** 2) / (4 * F.shape[1] ** 2)], -1)
+
+
+def descend(x: Tensor, loss: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
+    """Lesson 04: the picture after so many steps of Adam, its pixels kept between 0 and 1."""
+    return _descended(x, loss, steps, lr)
+
+
+def _descended(
+    x: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    steps: int,
+    lr: float,
+    method: type[torch.optim.Optimizer] = torch.optim.Adam,
+    forget: bool = True,
+    clamp: bool = True,
+) -> Tensor:
+    x = x.detach().clone().requires_grad_()
+    optimiser = method([x], lr=lr)  # type: ignore[call-arg]
+    for _ in range(steps):
+        if forget:
+            optimiser.zero_grad()
+        loss(x).sum().backward()
+        optimiser.step()
+        if clamp:
+            x.data.clamp_(0, 1)
+    return x.detach()
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -36,11 +86,6 @@ def _mean_squares(x: Tensor) -> Tensor:
     return (x.diff(dim=2) ** 2).mean((1, 2, 3)) + (x.diff(dim=3) ** 2).mean((1, 2, 3))
 
 
-def convert_weight(weight: float, n: int, m: int) -> float:
-    """Lesson 04: the weight for Gram matrices F Fᵀ / (N M) that does what `weight` does for F Fᵀ / M."""
-    return weight * n**2
-
-
 def blend(grams: Tensor, weights: Tensor) -> Tensor:
     """Lesson 04: the weighted mean of K Gram matrices."""
     return _weighed(grams, weights).sum(0) / weights.sum()
@@ -50,48 +95,60 @@ def _weighed(grams: Tensor, weights: Tensor) -> Tensor:
     return weights[:, None, None] * grams
 
 
-TOTAL_LOSS: Wrong = {
-    "κ is missing: the content loss is brought to the units of the style loss by it": lambda c, s, v, a, b, g, k: total_loss(
-        c, s, v, a, b, g, 1
+TWO_LOSSES: Wrong = {
+    "the content loss has no half; eq. 1 begins with ½": lambda F, P, A: _both(F, losses.gram(F), P, A, 1.0),
+    "the Gram matrix is not divided; divide F Fᵀ by the M positions": (
+        lambda F, P, A: _both(F, losses.gram(F) * F[0, 0].numel(), P, A)
     ),
-    "κ belongs to the content alone; the style has its units already": lambda c, s, v, a, b, g, k: total_loss(
-        c, s, v, a, b * k, g, k
+    "the Gram matrix is divided by N M; divide by the positions alone": (
+        lambda F, P, A: _both(F, losses.gram(F) / F.shape[1], P, A)
     ),
-    "κ belongs to the content; here it is with the style": lambda c, s, v, a, b, g, k: a * c + b * k * s + g * v,
-    "α and β are swapped: α weighs the content (document A writes it the other way)": (
-        lambda c, s, v, a, b, g, k: total_loss(c, s, v, b, a, g, k)
+    "the style loss lacks 1/(4 N²); divide by 4 N²": lambda F, P, A: (
+        two_losses(F, P, A) * torch.tensor([1.0, 4.0 * F.shape[1] ** 2])
     ),
-    "total variation is left out: + γ · tv": lambda c, s, v, a, b, g, k: a * k * c + b * s,
-    "it divides by κ; multiply": lambda c, s, v, a, b, g, k: a * c / k + b * s + g * v,
-    "it adds up over the batch; give one number a picture": lambda *given: total_loss(*given).sum(),
-    "total variation has its own weight γ; it is added without one": lambda c, s, v, a, b, g, k: a * k * c + b * s + v,
+    "the style loss is a mean over N², without eq. 4's quarter; divide by 4": (
+        lambda F, P, A: two_losses(F, P, A) * torch.tensor([1.0, 4.0])
+    ),
+    "the two are in the other order; return the content first": lambda F, P, A: two_losses(F, P, A).flip(-1),
+    "it adds up over the batch; give two numbers a picture": lambda F, P, A: two_losses(F, P, A).sum(0),
+    "the Gram matrix is that of P; take the generated picture's F": lambda F, P, A: _both(F, losses.gram(P), P, A),
+}
+DESCEND: Wrong = {
+    "the gradients of all steps add up; call zero_grad() at every step": lambda *g: _descended(*g, forget=False),
+    "pixels leave [0, 1]; clamp them after every step": lambda *g: _descended(*g, clamp=False),
+    "it clamps once at the end, but the loss of a pixel outside [0, 1] has led every step; clamp after each": (
+        lambda *g: _descended(*g, clamp=False).clamp(0, 1)
+    ),
+    "it takes plain gradient descent; take torch.optim.Adam": lambda *g: _descended(*g, method=torch.optim.SGD),
+    "it does one step less than asked for; range(steps) gives them all": lambda x, loss, n, lr: descend(x, loss, n - 1, lr),
+    "it does one step more than asked for; range(steps) gives them all": lambda x, loss, n, lr: descend(x, loss, n + 1, lr),
+    "it climbs; take the gradient of the loss, not of its negative": lambda x, loss, n, lr: descend(
+        x, lambda y: -loss(y), n, lr
+    ),
+    "the start comes back; return the picture that the optimiser has changed": lambda x, loss, n, lr: x,
 }
 TOTAL_VARIATION: Wrong = {
-    "it takes absolute differences; A's sum squares them": lambda x: total(x.diff(dim=2).abs()) + total(x.diff(dim=3).abs()),
-    "it takes means; A's formula is a sum": _mean_squares,
+    "it takes absolute differences; total variation squares them here": lambda x: (
+        total(x.diff(dim=2).abs()) + total(x.diff(dim=3).abs())
+    ),
+    "it takes means; the formula is a sum": _mean_squares,
     "it looks at neighbours below only; add those on the right": lambda x: total(x.diff(dim=2) ** 2),
     "it looks at neighbours on the right only; add those below": lambda x: total(x.diff(dim=3) ** 2),
     "it adds up over the batch; give one number a picture": lambda x: total_variation(x).sum(),
     "it takes the channels for neighbours; compare along height and width alone": (
         lambda x: total(x.diff(dim=1) ** 2) + total(x.diff(dim=3) ** 2)
     ),
+    "both sums stop one row and one column early, as document A prints them; run each over all its pairs": (
+        lambda x: total(x.diff(dim=2)[..., :-1] ** 2) + total(x.diff(dim=3)[..., :-1, :] ** 2)
+    ),
     "it goes round the border (roll compares the last row with the first); leave that pair out": _round_the_border,
-    "it takes the root (B's L2 norm); A's formula has none": lambda x: total_variation(x).sqrt(),
+    "it takes the root (B's L2 norm); the formula has none": lambda x: total_variation(x).sqrt(),
     "it squares the sums; square each difference before you add up": (
         lambda x: total(x.diff(dim=2)) ** 2 + total(x.diff(dim=3)) ** 2
     ),
     "it adds the two differences and squares then; square each of them": (
         lambda x: total((x.diff(dim=2)[..., :-1] + x.diff(dim=3)[:, :, :-1]) ** 2)
     ),
-}
-CONVERT_WEIGHT: Wrong = {
-    "the square is forgotten: the error is squared, so N comes in twice": lambda weight, n, m: weight * n,
-    "it goes the wrong way: smaller matrices need a larger weight, so multiply by N²": lambda weight, n, m: weight / n**2,
-    "it divides by N; multiply by N²": lambda weight, n, m: weight / n,
-    "both are divided by M, so it cancels; wanted N² alone": lambda weight, n, m: weight * (n * m) ** 2,
-    "it takes M for N: both are divided by M, and one of them by N as well": lambda weight, n, m: weight * m**2,
-    "it leaves the weight as it is; the matrices are N times smaller": lambda weight, n, m: weight,
-    "the factor 4 belongs to eq. 4, not to these two; wanted N² alone": lambda weight, n, m: 4 * weight * n**2,
 }
 BLEND: Wrong = {
     "it is the plain weighted sum; divide by the sum of the weights": lambda gs, ws: _weighed(gs, ws).sum(0),
@@ -105,8 +162,8 @@ BLEND: Wrong = {
     ),
 }
 EXERCISES = (
-    Exercise(total_loss, SUMS, TOTAL_LOSS, gradient=True),
+    Exercise(two_losses, SEEN, TWO_LOSSES, gradient=True),
+    Exercise(descend, DESCENTS, DESCEND),
     Exercise(total_variation, PICTURES, TOTAL_VARIATION, gradient=True),
-    Exercise(convert_weight, CONVERTED, CONVERT_WEIGHT),
     Exercise(blend, MIXED, BLEND, gradient=True),
 )
