@@ -111,7 +111,7 @@ TWO_LOSSES: Wrong = {
     ),
     "the two are in the other order; return the content first": lambda F, P, A: two_losses(F, P, A).flip(-1),
     "it adds up over the batch; give two numbers a picture": lambda F, P, A: two_losses(F, P, A).sum(0),
-    "the Gram matrix is that of P; take the generated picture's F": lambda F, P, A: _both(F, losses.gram(P), P, A),
+    "the Gram matrix is that of P; take the generated picture's F": lambda F, P, A: _both(F, losses.gram(P.expand_as(F)), P, A),
 }
 DESCEND: Wrong = {
     "the gradients of all steps add up; call zero_grad() at every step": lambda *g: _descended(*g, forget=False),

@@ -9,7 +9,7 @@ from nstutils.course.check.lesson00 import PICTURES
 CONVERTED = [(1e3, 64, 1024), (2.0, 8, 48), (0.5, 512, 64)]  # weight, filters, positions
 ERRORS = [(random(count, seed=seed).abs() + 0.1,) for seed, count in enumerate((5, 3, 2, 1))]
 RACES = [  # seconds of the steps, their losses (which may rise again), and a time within them
-    (torch.arange(1, count + 1) * 0.37, random(count, seed=seed).abs() + 0.5, budget)
+    (torch.arange(1, count + 1) * 0.37, random(count, seed=seed + 3).abs() + 0.5, budget)
     for seed, (count, budget) in enumerate([(9, 2.0), (14, 4.5), (7, 1.6), (11, 3.5)])
 ]
 
