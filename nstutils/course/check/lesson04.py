@@ -114,12 +114,16 @@ TWO_LOSSES: Wrong = {
     "the Gram matrix is that of P; take the generated picture's F": lambda F, P, A: _both(F, losses.gram(P.expand_as(F)), P, A),
 }
 DESCEND: Wrong = {
-    "the gradients of all steps add up; call zero_grad() at every step": lambda *g: _descended(*g, forget=False),
-    "pixels leave [0, 1]; clamp them after every step": lambda *g: _descended(*g, clamp=False),
-    "it clamps once at the end, but the loss of a pixel outside [0, 1] has led every step; clamp after each": (
-        lambda *g: _descended(*g, clamp=False).clamp(0, 1)
+    "the gradients of all steps add up; call zero_grad() at every step": lambda x, loss, n, lr: _descended(
+        x, loss, n, lr, forget=False
     ),
-    "it takes plain gradient descent; take torch.optim.Adam": lambda *g: _descended(*g, method=torch.optim.SGD),
+    "pixels leave [0, 1]; clamp them after every step": lambda x, loss, n, lr: _descended(x, loss, n, lr, clamp=False),
+    "it clamps once at the end, but the loss of a pixel outside [0, 1] has led every step; clamp after each": (
+        lambda x, loss, n, lr: _descended(x, loss, n, lr, clamp=False).clamp(0, 1)
+    ),
+    "it takes plain gradient descent; take torch.optim.Adam": lambda x, loss, n, lr: _descended(
+        x, loss, n, lr, method=torch.optim.SGD
+    ),
     "it does one step less than asked for; range(steps) gives them all": lambda x, loss, n, lr: descend(x, loss, n - 1, lr),
     "it does one step more than asked for; range(steps) gives them all": lambda x, loss, n, lr: descend(x, loss, n + 1, lr),
     "it climbs; take the gradient of the loss, not of its negative": lambda x, loss, n, lr: descend(
