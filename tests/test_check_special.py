@@ -102,11 +102,23 @@ def test_weights_that_meet_the_columns_stop_or_are_refused() -> None:
     assert "stops with RuntimeError" in refused("blend", lambda grams, weights: (weights * grams).sum(0) / weights.sum())
 
 
-def test_settings_that_are_no_list_of_dicts_are_told() -> None:
-    (right,) = RIGHT["ratio_settings"]
-    assert "wanted a list of dicts" in refused("ratio_settings", lambda ratios, beta: dict.fromkeys(ratios, beta))
-    assert "wanted a list of dicts" in refused("ratio_settings", lambda ratios, beta: [ratio * beta for ratio in ratios])
-    assert "'alpha' and 'beta'" in refused("ratio_settings", lambda ratios, beta: [{"alpha": r * beta} for r in ratios])
-    other = refused("ratio_settings", lambda ratios, beta: [{"alpha": 3.0, "beta": beta} for _ in ratios])
-    assert "wanted [{'alpha': 0.2, 'beta': 2.0}" in other
-    assert "it returns tuple" in refused("ratio_settings", lambda ratios, beta: tuple(right(ratios, beta)))
+def test_a_plan_that_is_no_list_of_whole_dicts_is_told() -> None:
+    (right,) = RIGHT["one_at_a_time"]
+    assert "wanted a list of dicts" in refused("one_at_a_time", lambda base, choices: choices)
+    assert "all settings of base" in refused("one_at_a_time", lambda base, choices: [base, {"alpha": 0.5}])
+    assert "it returns tuple" in refused("one_at_a_time", lambda base, choices: tuple(right(base, choices)))
+
+
+def test_a_plan_that_changes_base_spoils_no_later_try() -> None:
+    def in_place(base: dict[str, float], choices: dict[str, list[float]]) -> list[dict[str, float]]:
+        runs = [base]
+        for name, values in choices.items():
+            for value in values:
+                base[name] = value
+                runs.append(base)
+        return runs
+
+    TRIES["one_at_a_time"] = 0
+    for _ in range(3):
+        refused("one_at_a_time", in_place)
+    check.one_at_a_time(RIGHT["one_at_a_time"][0])

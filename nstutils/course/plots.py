@@ -162,6 +162,38 @@ def transform_plan(p: Tensor, painted: Tensor, a: Tensor) -> Figure:
     return figure
 
 
+def plane(
+    points: Mapping[tuple[str, float], tuple[float, float]],
+    xlabel: str,
+    ylabel: str,
+    rings: Sequence[tuple[str, float]] = (),
+    mark: tuple[str, float] | None = None,
+    picture: Tensor | None = None,
+) -> Figure:
+    """Runs, by a letter and a number each, as points of two losses on logarithmic axes: a line a letter, in the order of the
+    numbers, which stand at the last letter's. `rings` and `mark` name runs to stand out; `picture` is shown beside."""
+    figure = Figure(figsize=(10, 3.8) if picture is not None else (7.5, 4.6), layout="constrained")
+    axes = figure.subplots(1, 2)[1] if picture is not None else figure.subplots()
+    if picture is not None:
+        figure.axes[0].imshow(images.to_pil(picture))
+        figure.axes[0].set_axis_off()
+    letters = list(dict.fromkeys(letter for letter, _ in points))
+    for number, letter in enumerate(letters):
+        own = sorted(at for at in points if at[0] == letter)
+        axes.plot(
+            *zip(*map(points.get, own), strict=True), marker=f"${letter}$", markersize=7, **_look(number) | {"linewidth": 0.8}
+        )
+    for at in (at for at in points if at[0] == letters[-1]):
+        axes.annotate(f"{at[1]:g}", points[at], (-5, -11), textcoords="offset points", ha="right", fontsize=8)
+    for at in rings:
+        axes.plot(*points[at], "o", markersize=13, fillstyle="none", color="0.55", linewidth=0.8)
+    if mark:
+        axes.plot(*points[mark], "s", markersize=18, fillstyle="none", color="black")
+    axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    axes.margins(0.12)
+    return figure
+
+
 def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
     """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
     made (backbone, size, steps, seconds, whatever is given); `also` has other forms of it, for instance a live one."""

@@ -76,7 +76,7 @@ class Exercise:
             return fault
         if TRIES[self.right.__name__] == 2:
             return f"{fault.partition('; ')[0]} (once more says what to do)"
-        found = ((answer(*given), self.right(*given), given) for given in self.inputs)
+        found = ((answer(*map(_own, given)), self.right(*given), given) for given in self.inputs)
         seen = next((_difference(*one) for one in found if not alike(*one[:2])), "it is right only here and there")
         return f"{seen} (see the hint; a second try names the mistake)"
 
@@ -111,7 +111,7 @@ def _own(value: Any) -> Any:
     """A copy of an input that an answer may change: a tensor's lets gradients through."""
     if isinstance(value, Tensor):
         return value.clone()
-    return copy.deepcopy(value) if isinstance(value, nn.Module) else value
+    return copy.deepcopy(value) if isinstance(value, nn.Module | dict) else value
 
 
 def _place(error: Exception) -> str:

@@ -1,119 +1,141 @@
-"""Exercises of lesson 05: ratios, ranks and curves."""
+"""Exercises of lesson 05: units, minima, where to look next, and a plan of runs."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from nstutils.course.check.judging import Answer, Exercise, Wrong, by_values, random
 
-RATIOS = [((0.1, 1.0), 2.0), ((1e-5, 1e-4, 1e-3, 1e-2), 1e3), ((0.5, 2.0, 8.0), 4.0)]
-ERRORS = [(random(count, seed=k).abs() + 0.1, content) for k, (count, content) in enumerate([(5, 2.0), (5, 5.0), (2, 0.5)])]
-RANKED = [(random(n, seed=n), random(n, seed=n + 50) + shift * random(n, seed=n)) for n, shift in ((4, 2), (7, -3), (20, 0.5))]
-POINTS = [  # some of them alike in one loss
-    (torch.tensor([[1.0, 5.0], [2.0, 3.0], [3.0, 3.0], [4.0, 1.0], [5.0, 4.0], [1.0, 6.0]]),),
-    (torch.tensor([[2.0, 2.0], [2.0, 2.0], [3.0, 4.0], [4.0, 2.0]]),),
-    (random(12, 2, seed=3),),
+Plan = list[dict[str, float]]
+UNITS = [
+    (random(count, seed=k).abs() + 0.1, content, beta, times)
+    for k, (count, content, beta, times) in enumerate([(5, 2.0, 4.0, 0.5), (3, 500.0, 1e3, 2.0), (1, 0.5, 2.0, 10.0)])
+]
+POINTS = [  # content and style loss by ratio; some runs have not come to their end
+    (torch.tensor([0.5, 1.0, 2.0]), torch.tensor([[6.0, 1.0], [3.0, 5.0], [1.0, 4.0]])),
+    (torch.tensor([0.5, 2.0]), torch.tensor([[50.0, 1.0], [1.0, 4.0]])),
+    (torch.tensor([0.1, 1.0, 10.0]), torch.tensor([[4.0, 1.0], [2.0, 2.0], [1.0, 5.0]])),
+    (torch.tensor([0.1, 0.3, 1.0, 3.0]), torch.tensor([[9.0, 2.0], [7.0, 2.1], [1.0, 2.2], [2.0, 2.0]])),
+]
+CURVES = [
+    (torch.tensor([1e-5, 1e-4, 1e-3, 1e-2]), torch.tensor([[900.0, 1.0], [300.0, 1.5], [200.0, 3.0], [90.0, 30.0]])),
+    (torch.tensor([1e-4, 1e-3, 1e-2]), torch.tensor([[80.0, 2.0], [10.0, 2.5], [4.0, 4.0]])),
+    (torch.tensor([1.0, 2.0, 8.0, 10.0]), torch.tensor([[9.0, 1.0], [8.0, 9.0], [4.0, 11.0], [3.0, 13.0]])),
+]
+PLANS = [
+    ({"alpha": 1.0, "seed": 0.0}, {"alpha": [0.5, 1.0, 2.0], "seed": [0.0, 1.0]}),
+    ({"alpha": 2.0, "beta": 5.0, "tv": 0.0}, {"beta": [5.0, 7.0], "tv": [1.0, 0.0, 3.0]}),
+    ({"size": 64.0, "steps": 10.0}, {"steps": [20.0]}),
 ]
 
 
-def ratio_settings(ratios: Sequence[float], beta: float) -> list[dict[str, float]]:
-    """Lesson 05: a dict of settings for each α/β, with the same beta."""
-    return [{"alpha": ratio * beta, "beta": beta} for ratio in ratios]
+def raw_alpha(errors: Tensor, content: float, beta: float, times: float) -> Tensor:
+    """Lesson 05: the α with which all of the content weighs `times` all of the style, whose weight is beta."""
+    return times * beta * errors.mean() / content
 
 
-def _fault_of_settings(exercise: Exercise, answer: Answer) -> str:
-    """What is wrong with the form of the settings, else with their values."""
+def unfinished(ratios: Tensor, points: Tensor) -> Tensor:
+    """Lesson 05: which runs have a higher total, at their own α/β, than another run's picture has there."""
+    judged = _judged(ratios, points)
+    return (judged < judged.diagonal()[:, None]).any(1)
+
+
+def _judged(ratios: Tensor, points: Tensor) -> Tensor:
+    """[i, j]: the total of picture j by the weights of run i."""
+    return ratios[:, None] * points[:, 0] + points[:, 1]
+
+
+def next_ratio(ratios: Tensor, points: Tensor) -> Tensor:
+    """Lesson 05: the α/β in the middle of the widest gap of the curve, both seen on logarithmic axes."""
+    return _middle(ratios, points.log().diff(dim=0).norm(dim=1))
+
+
+def _middle(ratios: Tensor, gaps: Tensor) -> Tensor:
+    widest = gaps.argmax()
+    return (ratios[widest] * ratios[widest + 1]).sqrt()
+
+
+def _halfway(ratios: Tensor, points: Tensor) -> Tensor:
+    widest = points.log().diff(dim=0).norm(dim=1).argmax()
+    return (ratios[widest] + ratios[widest + 1]) / 2
+
+
+def one_at_a_time(base: Mapping[str, float], choices: Mapping[str, Sequence[float]]) -> Plan:
+    """Lesson 05: the settings `base`, then those that differ from it in one of the choices, each once."""
+    changed = [dict(base) | {name: value} for name, values in choices.items() for value in values if value != base[name]]
+    return [dict(base), *changed]
+
+
+def _product(base: Mapping[str, float], choices: Mapping[str, Sequence[float]]) -> Plan:
+    return [dict(base) | dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def _repeated(base: Mapping[str, float], choices: Mapping[str, Sequence[float]]) -> Plan:
+    return [dict(base), *(dict(base) | {name: value} for name, values in choices.items() for value in values)]
+
+
+def _piled(base: Mapping[str, float], choices: Mapping[str, Sequence[float]]) -> Plan:
+    found = [dict(base)]
+    for change in one_at_a_time(base, choices)[1:]:
+        found.append(found[-1] | {name: value for name, value in change.items() if value != base[name]})
+    return found
+
+
+def _fault_of_plan(exercise: Exercise, answer: Answer) -> str:
+    """What is wrong with the form of a plan, else with its values."""
     for given in exercise.inputs:
         found = answer(*given)
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            return f"it returns {type(found).__name__}; wanted a list of dicts, one for each ratio"
-        if any(set(item) != {"alpha", "beta"} for item in found):
-            return "each dict needs the keys 'alpha' and 'beta', and no others"
+            return f"it returns {type(found).__name__}; wanted a list of dicts, one for each run"
+        if any(set(item) != set(given[0]) for item in found):
+            return "each dict needs all settings of base, the changed one among them, and no others"
     return by_values(exercise, answer)
 
 
-def _shared(ratios: Sequence[float], beta: float) -> list[dict[str, float]]:
-    return [ratio_settings(ratios, beta)[-1]] * len(ratios)
-
-
-def kappa(errors: Tensor, content: float) -> Tensor:
-    """Lesson 05: 10³ · (mean of the E_l of x = p) / (content loss of x = a)."""
-    return 1e3 * errors.mean() / content
-
-
-def spearman(x: Tensor, y: Tensor) -> Tensor:
-    """Lesson 05: the correlation of ranks, for values that all differ."""
-    return _pearson(_ranks(x), _ranks(y))
-
-
-def _ranks(x: Tensor) -> Tensor:
-    return x.argsort().argsort().double()
-
-
-def _pearson(x: Tensor, y: Tensor) -> Tensor:
-    return torch.corrcoef(torch.stack([x.double(), y.double()]))[0, 1]
-
-
-def _apart(x: Tensor, y: Tensor) -> Tensor:
-    return (_ranks(x) - _ranks(y)).square().sum()
-
-
-def pareto(points: Tensor) -> Tensor:
-    """Lesson 05: which of n x 2 losses are on the curve: no other point is as low in both and lower in one."""
-    low, lower = _compared(points)
-    return ~(low.all(-1) & lower.any(-1)).any(1)
-
-
-def _compared(points: Tensor) -> tuple[Tensor, Tensor]:
-    """[i, j, loss]: whether point j is at most point i, and whether it is lower."""
-    return points[None] <= points[:, None], points[None] < points[:, None]
-
-
-RATIO_SETTINGS: Wrong = {
-    "it gives β/α: alpha is ratio · beta, not beta / ratio": lambda rs, b: ratio_settings([1 / r for r in rs], b),
-    "alpha is the ratio itself, so α/β is beta times too small; take ratio · beta": (
-        lambda rs, b: [{"alpha": r, "beta": b} for r in rs]
-    ),
-    "all runs share one dict, so all have the last ratio; make a new dict for each": _shared,
-    "it changes beta; keep the beta that is given, and choose alpha": lambda rs, _: [{"alpha": 1.0, "beta": 1 / r} for r in rs],
-    "it changes both weights; keep the beta that is given, and choose alpha": (
-        lambda rs, b: [{"alpha": r * b, "beta": b / r} for r in rs]
-    ),
+RAW_ALPHA: Wrong = {
+    "it is upside down: the style's loss is above, the content's below": lambda e, c, b, t: t * b * c / e.mean(),
+    "beta is missing: the style weighs beta times its loss": lambda e, c, b, t: t * e.mean() / c,
+    "it does not ask for `times`; all content would weigh as much as all style": lambda e, c, b, t: b * e.mean() / c,
+    "it divides by `times`; more times the content wants a larger alpha": lambda e, c, b, t: b * e.mean() / c / t,
+    "it adds up the E_l; with w_l = 1/(number of layers) the style loss is their mean": lambda e, c, b, t: t * b * e.sum() / c,
+    "the factor 10³ belongs to κ, not to alpha; leave it out": lambda e, c, b, t: 1e3 * t * b * e.mean() / c,
 }
-KAPPA: Wrong = {
-    "it is upside down: the style is above, the content below": lambda e, c: c / e.mean() / 1e3,
-    "the factor 10³ is missing": lambda e, c: e.mean() / c,
-    "it divides by 10³; multiply": lambda e, c: e.mean() / c / 1e3,
-    "it adds up the E_l; with w_l = 1/(number of layers) the style loss is their mean": lambda e, c: 1e3 * e.sum() / c,
-    "it takes the largest E_l; wanted their mean": lambda e, c: 1e3 * e.max() / c,
-    "it multiplies the two losses; divide": lambda e, c: 1e3 * e.mean() * c,
-}
-SPEARMAN: Wrong = {
-    "it correlates the values; correlate their ranks": _pearson,
-    "one argsort gives places, not ranks; take argsort of it once more": lambda x, y: _pearson(x.argsort(), y.argsort()),
-    "only x is turned into ranks; do it with y too": lambda x, y: _pearson(_ranks(x), y),
-    "one of the two is ranked from above, so the sign is wrong; rank both from below": lambda x, y: -spearman(x, y),
-    "the sign is lost; a falling relation has −1": lambda x, y: spearman(x, y).abs(),
-    "it divides by n³; wanted n (n² − 1)": lambda x, y: 1 - 6 * _apart(x, y) / len(x) ** 3,
-    "the factor 6 is missing": lambda x, y: 1 - _apart(x, y) / (len(x) * (len(x) ** 2 - 1)),
-}
-PARETO: Wrong = {
-    "it looks at the content loss alone; a point counts by both": lambda x: x[:, 0] == x[:, 0].min(),
-    "it looks at the style loss alone; a point counts by both": lambda x: x[:, 1] == x[:, 1].min(),
-    "it looks for large losses; here low is good": lambda x: pareto(-x),
-    "it marks the beaten points; wanted the others": lambda x: ~pareto(x),
-    "a point counts as beaten here when another is lower in one loss; the other must be at least as low in both": (
-        lambda x: ~_compared(x)[1].any(-1).any(1)
+UNFINISHED: Wrong = {
+    "it compares totals of different weights; judge all pictures by the ratio of the one run": (
+        lambda r, x: (r * x[:, 0] + x[:, 1]) > (r * x[:, 0] + x[:, 1]).min()
     ),
-    "a point with the same content loss and a lower style loss beats too; ask for lower in one, not in both": (
-        lambda x: ~_compared(x)[1].all(-1).any(1)
+    "it judges one picture by all ratios; judge all pictures by one ratio": (
+        lambda r, x: (_judged(r, x) < _judged(r, x).diagonal()).any(0)
     ),
-    "every point is as low as itself, so all are beaten; ask for lower in at least one": lambda x: x[:, 0] < -torch.inf,
+    "it marks the runs that are done; wanted the others": lambda r, x: ~unfinished(r, x),
+    "every run is as low as itself, so all are marked; ask for lower": lambda r, x: r > -1,
+    "the ratio stands at the style; it weighs the content": lambda r, x: unfinished(r, x.flip(1)),
+    "lower in both losses is too much to ask; the total decides": (lambda r, x: (x[None] < x[:, None]).all(-1).any(1)),
+}
+NEXT_RATIO: Wrong = {
+    "the ratios run in powers of ten; take the root of their product, not half of their sum": _halfway,
+    "it looks at the losses as they are; on logarithmic axes the gap is one of their logarithms": (
+        lambda r, x: _middle(r, x.diff(dim=0).norm(dim=1))
+    ),
+    "it looks for the widest gap of the ratios; look at the points": lambda r, x: _middle(r, r.log().diff()),
+    "it looks at the content alone; a gap is one of both losses": lambda r, x: _middle(r, x[:, 0].log().diff().abs()),
+    "it looks at the style alone; a gap is one of both losses": lambda r, x: _middle(r, x[:, 1].log().diff().abs()),
+    "it fills the narrowest gap; look for the widest": lambda r, x: _middle(r, -x.log().diff(dim=0).norm(dim=1)),
+}
+ONE_AT_A_TIME: Wrong = {
+    "it makes all combinations; change one setting of base at a time": _product,
+    "base itself is missing; every change is compared with it": lambda base, choices: one_at_a_time(base, choices)[1:],
+    "it runs base again where a choice has its value; leave that one out": _repeated,
+    "the changes pile up; begin each from base": _piled,
+    "all runs share one dict, so all have the last change; make a new dict for each": (
+        lambda base, choices: [one_at_a_time(base, choices)[-1]] * len(one_at_a_time(base, choices))
+    ),
 }
 EXERCISES = (
-    Exercise(ratio_settings, RATIOS, RATIO_SETTINGS, fault=_fault_of_settings),
-    Exercise(kappa, ERRORS, KAPPA),
-    Exercise(spearman, RANKED, SPEARMAN),
-    Exercise(pareto, POINTS, PARETO),
+    Exercise(raw_alpha, UNITS, RAW_ALPHA),
+    Exercise(unfinished, POINTS, UNFINISHED),
+    Exercise(next_ratio, CURVES, NEXT_RATIO),
+    Exercise(one_at_a_time, PLANS, ONE_AT_A_TIME, fault=_fault_of_plan),
 )

@@ -1,23 +1,55 @@
-"""Exercises of lesson 06: start pictures, and how alike their ends are."""
+"""Exercises of lesson 06: what is left of a start, starts that fail, and what seeds tell."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from nstutils import images
 from nstutils.course.check.judging import Exercise, Wrong, random
-from nstutils.course.check.lesson00 import TWO
 
-BARS = [(4, 12, 4), (8, 20, 8), (9, 10, 2)]
+Slope = Callable[[Tensor], Tensor]
 ROWS = [(random(n, seed=n) + 0.5, period) for n, period in ((16, 4), (30, 8), (45, 16))]
-LOSSES = [(random(n, seed=n).abs() + 1,) for n in (4, 5, 9)]
-BLENDS = [(*TWO[0], 0.25), (*TWO[1], 0.8), (*TWO[0], 1.0)]
 
 
-def stripes(height: int, width: int, period: int) -> Tensor:
-    """Lesson 06: black vertical stripes on white, 1 x 3 x height x width, the first of them at the left edge."""
-    return images.stripes((height, width), period)
+def _picture(*shape: int, seed: int) -> Tensor:
+    return random(*shape, seed=seed).abs()
+
+
+ENDS = [
+    tuple(_picture(*shape, seed=seed + k) for k in range(3))
+    for shape, seed in (((1, 3, 4, 6), 0), ((2, 3, 5, 3), 10), ((1, 3, 8, 8), 20))
+]
+GROUPS = [
+    (random(n, seed=n).abs() + 1, shift + random(m, seed=n + 9).abs())
+    for n, m, shift in ((4, 4, 3.0), (3, 5, 0.5), (5, 2, 1.2))
+]
+
+
+class Bowl:
+    """The gradient with respect to x of a loss that oscillates, so that its sign changes on the way."""
+
+    def __init__(self, turns: float) -> None:
+        self.turns = turns
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.cos(self.turns * x) + 0.1
+
+    def __repr__(self) -> str:
+        return f"the gradient cos({self.turns:g} x) + 0.1"
+
+
+CLIMBS = [
+    (_picture(1, 3, 4, 6, seed=1), Bowl(7.0), 5, 0.1),
+    (_picture(2, 3, 3, 5, seed=2), Bowl(3.0), 3, 0.3),
+    (_picture(1, 3, 6, 6, seed=3), Bowl(20.0), 8, 0.05),
+]
+
+
+def left_of_start(end: Tensor, noise_end: Tensor, start: Tensor) -> Tensor:
+    """Lesson 06: how much of a start is in its end and not in the end from noise: 0 nothing, 1 all of its contrast."""
+    pattern = start - start.mean()
+    return ((end - noise_end) * pattern).sum() / pattern.square().sum()
 
 
 def energy_at(row: Tensor, period: float) -> Tensor:
@@ -30,23 +62,51 @@ def _energy(v: Tensor, step: float, sine: float = 1.0) -> Tensor:
     return ((v @ angle.cos()) ** 2 + sine * (v @ angle.sin()) ** 2) / len(v) ** 2
 
 
-def spread(values: Tensor) -> Tensor:
-    """Lesson 06: (largest - smallest) / mean of some losses."""
-    return (values.max() - values.min()) / values.mean()
+def uphill(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+    """Lesson 06: x moved `count` times by lr along the sign of the gradient, a picture in [0, 1] after every step."""
+    for _ in range(count):
+        x = (x + lr * gradient(x).sign()).clamp(0, 1)
+    return x
 
 
-def blend_start(p: Tensor, noise: Tensor, share: float) -> Tensor:
-    """Lesson 06: a start picture between photograph and noise; `share` of it is noise."""
-    return (1 - share) * p + share * noise
+def _unclamped(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+    for _ in range(count):
+        x = x + lr * gradient(x).sign()
+    return x
 
 
-STRIPES: Wrong = {
-    "the stripes lie; let the brightness change along the width": lambda h, w, t: stripes(w, h, t).mT.contiguous(),
-    "height and width are exchanged; a picture is 1 × 3 × height × width": lambda h, w, t: stripes(w, h, t),
-    "black and white are exchanged; the first half of each period is black (0)": lambda h, w, t: 1 - stripes(h, w, t),
-    "a period is one black and one white stripe together; yours is twice as long": lambda h, w, t: stripes(h, w, 2 * t),
-    "it has one channel; a picture has three": lambda h, w, t: stripes(h, w, t)[:, :1],
-    "the batch dimension is missing; wanted 1 × 3 × height × width": lambda h, w, t: stripes(h, w, t)[0],
+def _by_gradient(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+    for _ in range(count):
+        x = (x + lr * gradient(x)).clamp(0, 1)
+    return x
+
+
+def apart(one: Tensor, other: Tensor) -> Tensor:
+    """Lesson 06: the difference of two means of losses over the larger of the two ranges that seeds alone make."""
+    return (one.mean() - other.mean()).abs() / torch.maximum(_range(one), _range(other))
+
+
+def _range(losses: Tensor) -> Tensor:
+    return losses.max() - losses.min()
+
+
+LEFT_OF_START: Wrong = {
+    "the end from noise is not taken away: what every end has counts as left": lambda e, n, s: left_of_start(e, 0 * n, s),
+    "the start's mean is not taken away: a brighter end counts as stripes": (
+        lambda e, n, s: ((e - n) * s).sum() / s.square().sum()
+    ),
+    "it is not divided by the start's own Σ (s − mean)²; all of it left must give 1": (
+        lambda e, n, s: ((e - n) * (s - s.mean())).sum()
+    ),
+    "it divides by the number of pixels; divide by the start's own Σ (s − mean)²": (
+        lambda e, n, s: ((e - n) * (s - s.mean())).mean()
+    ),
+    "the sign is lost: a start that has become its negative gives a negative number": (
+        lambda e, n, s: left_of_start(e, n, s).abs()
+    ),
+    "the difference is the wrong way round; take the end from noise away from the end": (
+        lambda e, n, s: left_of_start(n, e, s)
+    ),
 }
 ENERGY_AT: Wrong = {
     "the mean is not taken away; it leaks into every frequency": lambda row, period: _energy(row, 2 * math.pi / period),
@@ -59,26 +119,36 @@ ENERGY_AT: Wrong = {
     "it divides by W; the square of a sum wants W²": lambda row, period: energy_at(row, period) * len(row),
     "it is the root; energy is the sum of the two squares": lambda row, period: energy_at(row, period).sqrt(),
 }
-SPREAD: Wrong = {
-    "it is not divided by the mean, so it depends on the unit": lambda values: values.max() - values.min(),
-    "it is the standard deviation over the mean; wanted largest minus smallest": lambda values: values.std() / values.mean(),
-    "it divides by the smallest; wanted the mean": lambda values: (values.max() - values.min()) / values.min(),
-    "it divides by the largest; wanted the mean": lambda values: (values.max() - values.min()) / values.max(),
-    "it is last minus first; sort them, or take max and min": lambda values: (values[-1] - values[0]) / values.mean(),
-    "it is the largest over the mean; take the smallest away first": lambda values: values.max() / values.mean(),
-}
-BLEND_START: Wrong = {
-    "the shares are exchanged: `share` belongs to the noise": lambda p, noise, share: blend_start(noise, p, share),
-    "the photograph keeps its full weight, so values leave [0, 1]; weigh it with 1 − share": lambda p, noise, s: p + s * noise,
-    "clamping hides that the photograph keeps its full weight; weigh it with 1 − share": (
-        lambda p, noise, share: (p + share * noise).clamp(0, 1)
+UPHILL: Wrong = {
+    "it goes downhill; add the step": lambda x, g, n, lr: uphill(x, lambda y: -g(y), n, lr),
+    "it leaves [0, 1]; clamp after every step": _unclamped,
+    "it clamps at the end alone; on the way the gradient is asked at pictures that are none": (
+        lambda x, g, n, lr: _unclamped(x, g, n, lr).clamp(0, 1)
     ),
-    "it is the plain mean whatever the share": lambda p, noise, share: (p + noise) / 2,
-    "it scatters noise around the photograph; wanted a mean of the two pictures": lambda p, noise, s: p + s * (noise - 0.5),
+    "it asks for the gradient once; ask at every new picture": lambda x, g, n, lr: uphill(x, lambda y: g(x), n, lr),
+    "it moves by the gradient; by its sign every pixel does all that it can": _by_gradient,
+    "it goes one step; go `count` of them": lambda x, g, n, lr: uphill(x, g, 1, lr),
+}
+APART: Wrong = {
+    "it is the difference alone, and depends on the unit; divide by what seeds make": (
+        lambda one, other: (one.mean() - other.mean()).abs()
+    ),
+    "it divides by the mean: that says how large, not whether seeds make as much": (
+        lambda one, other: (one.mean() - other.mean()).abs() / other.mean()
+    ),
+    "it takes the smaller range; the larger is the careful one": (
+        lambda one, other: (one.mean() - other.mean()).abs() / torch.minimum(_range(one), _range(other))
+    ),
+    "both groups are thrown together; then the difference itself is in the range": (
+        lambda one, other: (one.mean() - other.mean()).abs() / _range(torch.cat([one, other]))
+    ),
+    "the sign should not count; which of the two is named first is chance": (
+        lambda one, other: (one.mean() - other.mean()) / torch.maximum(_range(one), _range(other))
+    ),
 }
 EXERCISES = (
-    Exercise(stripes, BARS, STRIPES),
+    Exercise(left_of_start, ENDS, LEFT_OF_START),
     Exercise(energy_at, ROWS, ENERGY_AT),
-    Exercise(spread, LOSSES, SPREAD),
-    Exercise(blend_start, BLENDS, BLEND_START),
+    Exercise(uphill, CLIMBS, UPHILL),
+    Exercise(apart, GROUPS, APART),
 )
