@@ -23,7 +23,7 @@ CELLS = {  # the words of a cell: its lesson, and what its settings become so th
     "check.gram(": ("03", ""),
     "eq. 6 equals autograd": ("03", ""),
     "TVLoss gives": ("04", ""),
-    "along a row content falls": ("05", "size, steps, ratios = 32, 10, [1e-6, 1e-1]"),
+    "along a row content falls": ("05", "size, steps, ratios = 64, 6, [1e-6, 1e-1]"),
     "the strength of a style does not depend on the area": ("07", ""),
     "at batch 1, in training, both are one": ("08", ""),
 }
