@@ -1,5 +1,6 @@
 """What only one exercise can get wrong, lesson by lesson; tests/test_check.py has what all share."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from nstutils.backbones import geometry
 from nstutils.course import check
-from nstutils.course.check import lesson01
+from nstutils.course.check import lesson01, lesson08
 from nstutils.course.check.judging import TRIES
 from nstutils.library.weights import structure
 
@@ -122,3 +123,18 @@ def test_a_plan_that_changes_base_spoils_no_later_try() -> None:
     for _ in range(3):
         refused("one_at_a_time", in_place)
     check.one_at_a_time(RIGHT["one_at_a_time"][0])
+
+
+def test_a_training_changes_the_painter_that_it_is_given_and_not_that_of_the_check() -> None:
+    batches, painter, loss, lr = lesson08.TRAININGS[0]
+    before = [weight.detach().clone() for weight in painter.parameters()]
+    check.training(lesson08.trained)
+    assert all(torch.equal(a, b) for a, b in zip(painter.parameters(), before, strict=True))
+    own = copy.deepcopy(painter)
+    lesson08.trained(batches, own, loss, lr)
+    assert not torch.equal(own.gain, painter.gain)
+
+
+def test_a_training_that_stops_is_told_with_its_inputs_in_words() -> None:
+    said = refused("training", lambda batches, painter, loss, lr: painter.weight)
+    assert "for 4 tensors (1, 3, 3, 5), Painter, lost, 0.1 it stops with AttributeError" in said

@@ -89,6 +89,23 @@ def test_lines_have_a_curve_a_label_and_a_mark() -> None:
     assert (len(axes.lines), axes.get_ylabel(), axes.get_yscale()) == (3, "dB", "log")
 
 
+def test_lines_stand_at_the_numbers_that_their_ticks_name() -> None:
+    axes = plots.lines({"one": [1, 2]}, ["1/8", "all"], "size", xlabel="share", at=[0.125, 1]).axes[0]
+    assert list(axes.lines[0].get_xdata()) == [0.125, 1]  # type: ignore[arg-type]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/8", "all"]
+    assert axes.get_xlabel() == "share"
+
+
+def test_parts_of_a_second_are_told_to_three_digits() -> None:
+    assert plots.caption(seconds=0.0312) == "(0.031 s)"
+    assert plots.caption(seconds=12.34) == "(12.3 s)"
+
+
+def test_the_plan_of_a_transform_network_shows_its_three_pictures() -> None:
+    pictures = [images.noise((20, 30), seed) for seed in range(3)]
+    assert len(plots.transform_plan(*pictures).axes[0].images) == 3
+
+
 def test_a_map_becomes_a_picture_black_at_nothing_and_brightest_at_the_most() -> None:
     values = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]])
     own, given = plots.heat(values), plots.heat(values, most=2.0)
