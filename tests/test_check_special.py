@@ -25,12 +25,15 @@ def test_pictures_that_are_darkened_or_subtracted_in_place_are_refused() -> None
         x -= p
         return -10 * x.square().mean().log10()
 
-    assert "changes its input" in refused("to_unit", darker)
+    assert "changes its input" in refused("to_bytes", darker)
     assert "changes its input" in refused("psnr", difference)
 
 
-def test_an_in_place_division_of_bytes_stops_and_says_so() -> None:
-    assert "RuntimeError" in refused("to_unit", lambda x: x.div_(255))
+def test_bytes_clamped_in_place_are_refused_and_numbers_for_bytes_too() -> None:
+    assert "changes its input" in refused("to_bytes", lambda x: x.mul_(255).round_().clamp_(0, 255).byte())
+    TRIES["to_bytes"] = 2
+    assert "they are no bytes" in refused("to_bytes", lambda x: (x * 255).round().clamp(0, 255).long())
+    assert "they are no bytes" in refused("to_bytes", lambda x: (x * 255).round().clamp(0, 255).tolist())
 
 
 def test_noise_leaves_the_global_numbers_alone() -> None:
@@ -68,12 +71,11 @@ def test_an_answer_for_squares_alone_is_named_or_told_where_it_stops() -> None:
     )
 
 
-def test_the_right_receptive_field_is_the_librarys() -> None:
-    steps: list[tuple[int, int]] = []
+def test_a_window_is_as_wide_as_the_librarys_receptive_field() -> None:
     for row in geometry(structure("vgg19")):
-        kernel = 3 if row.name.startswith("conv") else 2 if row.name.startswith("pool") else 1
-        steps.append((kernel, 2 if row.name.startswith("pool") else 1))
-        assert lesson01.receptive_field(steps) == row.receptive_field
+        first, last = lesson01.window([step[:3] for step in row.steps], 7)
+        assert last - first + 1 == row.receptive_field
+        assert first - lesson01.window([step[:3] for step in row.steps], 6)[0] == row.stride
 
 
 def test_a_pool_that_is_detached_on_the_way_is_refused() -> None:

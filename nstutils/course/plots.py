@@ -14,6 +14,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
+from torch.nn import functional
 
 from nstutils import images
 from nstutils.library.errors import UserError
@@ -191,6 +192,56 @@ def plane(
         axes.plot(*points[mark], "s", markersize=18, fillstyle="none", color="black")
     axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axes.margins(0.12)
+    return figure
+
+
+def signed(
+    maps: Sequence[Tensor], titles: Sequence[str], columns: int | None = None, width: float = 9, numbers: bool = False
+) -> Figure:
+    """Maps H x W (kernels, activations, gradients) in blue below zero, white at zero and red above; with each value written
+    into its square, if asked for."""
+    columns = columns or len(maps)
+    rows = -(-len(maps) // columns)
+    shape = max(one.shape[0] / one.shape[1] for one in maps)
+    figure = Figure(figsize=(width, rows * (width / columns * shape + 0.3)), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.set_axis_off()
+    for axes, values, title in zip(figure.axes, maps, titles, strict=False):
+        values = values.detach().float()
+        most = max(float(values.abs().max()), 1e-12) * (1.4 if numbers else 1)
+        axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+        axes.set_title(title, fontsize=9)
+        for place, value in enumerate(values.flatten().tolist() if numbers else ()):
+            axes.text(place % values.shape[1], place // values.shape[1], f"{value:g}", ha="center", va="center")
+    return figure
+
+
+def strips(rows: Mapping[str, Sequence[Tensor]], heads: Sequence[str], width: float = 9) -> Figure:
+    """A row for each label: batches of small pictures, each batch a strip under its head."""
+    figure = Figure(layout="constrained")
+    high = 0.3
+    for panels, (label, batches) in zip(figure.subplots(len(rows), len(heads), squeeze=False), rows.items(), strict=True):
+        for axes, batch in zip(panels, batches, strict=True):
+            strip = torch.cat([functional.pad(one, (1, 1, 1, 1), value=1.0) for one in batch.split(1)], -1)
+            axes.imshow(images.to_pil(strip), interpolation="bicubic")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        panels[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+        high += width / len(heads) * max(batch.shape[-2] / (batch.shape[-1] * len(batch)) for batch in batches)
+    for axes, head in zip(figure.axes, heads, strict=False):
+        axes.set_title(head, fontsize=9)
+    figure.set_size_inches(width, high)
+    return figure
+
+
+def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], number: int = 0) -> Figure:
+    """The same figure with squares (left, top, side, in pixels) drawn on picture `number`, each in its colour."""
+    axes = figure.axes[number]
+    for place, (label, (left, top, side)) in enumerate(squares.items()):
+        look = {"edgecolor": COLOURS[place % len(COLOURS)], "fill": False, "linewidth": 2, "label": label}
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, **look))
+    if len(squares) > 1:
+        axes.legend(fontsize=8, loc="upper right")
     return figure
 
 

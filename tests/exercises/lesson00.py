@@ -8,7 +8,11 @@ import torch
 from nstutils import images
 
 RIGHT: dict[str, list[Callable[..., Any]]] = {
-    "to_unit": [lambda x: x / 255, lambda x: x.double().div(255), lambda x: x.float() * (1 / 255)],
+    "to_bytes": [
+        lambda x: (x * 255).round().clamp(0, 255).byte(),
+        lambda x: (x.clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8),
+        lambda x: torch.round(255 * x.double()).clip(0, 255).int().to(torch.uint8),
+    ],
     "brightness": [
         images.luminance,
         lambda x: (0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2])[:, None],

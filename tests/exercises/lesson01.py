@@ -19,19 +19,19 @@ def looped(image: Tensor, kernel: Tensor) -> Tensor:
     return result
 
 
-def backwards(layers: Sequence[tuple[int, int]]) -> int:
-    """The receptive field from the last layer down."""
-    field = 1
-    for kernel, stride in reversed(layers):
-        field = (field - 1) * stride + kernel
-    return field
+def upwards(layers: Sequence[tuple[int, int, int]], position: int) -> tuple[int, int]:
+    """The window by its width and its middle, from the picture up."""
+    first, field, distance = 0, 1, 1
+    for kernel, stride, padding in layers:
+        first, field, distance = first - padding * distance, field + (kernel - 1) * distance, distance * stride
+    return first + position * distance, first + position * distance + field - 1
 
 
 RIGHT: dict[str, list[Callable[..., Any]]] = {
-    "parameters": [
-        lambda k, c, n: k * k * c * n + n,
-        lambda k, c, n: n * (k**2 * c + 1),
-        lambda k, c, n: torch.tensor(n) * (k * k * c + 1),
+    "stacked": [
+        lambda field, c: (field - 1) // 2 * (9 * c * c + c),
+        lambda field, c: sum(c * (9 * c + 1) for _ in range(3, field + 1, 2)),
+        lambda field, c: torch.tensor((field - 1) // 2) * c * (9 * c + 1),
     ],
     "convolve": [looped, lambda image, kernel: F.conv2d(image[None, None], kernel[None, None], padding=1)[0, 0]],
     "average_pool": [
@@ -39,6 +39,6 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
         lambda x: (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4,
         lambda x: x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2)).mean((-3, -1)),
     ],
-    "receptive_field": [lesson01.receptive_field, backwards],
+    "window": [lesson01.window, upwards],
 }
 GRADIENT = ["average_pool"]

@@ -34,8 +34,8 @@ from nstutils.course.check.judging import right as _right
 LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11)
 WRONG: dict[str, Wrong] = {one.right.__name__: one.wrong for lesson in LESSONS for one in lesson.EXERCISES}
 
-to_unit, brightness, psnr, noise = lesson00.EXERCISES
-parameters, convolve, average_pool, receptive_field = lesson01.EXERCISES
+to_bytes, brightness, psnr, noise = lesson00.EXERCISES
+stacked, convolve, average_pool, window = lesson01.EXERCISES
 content_loss, content_gradient, step_down, relative_error = lesson02.EXERCISES
 gram, shuffled, layer_loss, style_gradient = lesson03.EXERCISES
 two_losses, descend, total_variation, blend = lesson04.EXERCISES

@@ -4,20 +4,27 @@ import torch
 from torch import Tensor
 
 from nstutils import images
-from nstutils.course.check.judging import Answer, Exercise, Wrong, random
+from nstutils.course.check.judging import Answer, Exercise, Wrong, by_values, random
 
-BYTES = [  # pictures of 8 bits: dark, bright and of the whole range, none of them square
-    ((random(*shape, seed=k).abs() * (high - low) + low).round().byte(),)
-    for k, (shape, low, high) in enumerate([((1, 3, 4, 6), 20, 90), ((1, 3, 5, 2), 130, 255), ((2, 3, 3, 7), 0, 255)])
+BYTES = [  # the numbers of bytes, and others that leave [0, 1] on either side; none square
+    ((torch.arange(60) * 4.3).floor().view(1, 3, 4, 5) / 255,),
+    (random(1, 3, 5, 2, seed=1).float() * 0.7 + 0.5,),
+    (random(2, 3, 3, 7, seed=2).float() * 1.4 + 0.3,),
 ]
 PICTURES = [(random(*shape, seed=k).abs(),) for k, shape in enumerate([(1, 3, 4, 6), (1, 3, 5, 5), (2, 3, 7, 3)])]
 TWO = [(random(1, 3, *size, seed=k).abs(), random(1, 3, *size, seed=k + 5).abs()) for k, size in enumerate([(4, 6), (7, 3)])]
 SEEDS = [(5, 8, 0), (5, 8, 0), (5, 8, 1), (9, 4, 1)]
 
 
-def to_unit(picture: Tensor) -> Tensor:
-    """Lesson 00: bytes 0 to 255 to numbers 0 to 1."""
-    return picture / 255
+def to_bytes(x: Tensor) -> Tensor:
+    """Lesson 00: numbers, some of them outside of [0, 1], to the nearest bytes from 0 to 255."""
+    return (x * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _fault_of_bytes(exercise: Exercise, answer: Answer) -> str:
+    """The values first; then their type, which decides what a file holds."""
+    fault = by_values(exercise, answer)
+    return fault or ("" if getattr(answer(*BYTES[0]), "dtype", None) == torch.uint8 else NO_BYTES)
 
 
 def brightness(x: Tensor) -> Tensor:
@@ -65,15 +72,22 @@ def _fault_of_noise(_: Exercise, draw: Answer) -> str:
     return next((sentence for sentence, wrong in zip(NOISE, lost, strict=True) if wrong), "")
 
 
-TO_UNIT: Wrong = {
-    "the values still run from 0 to 255; divide by 255": lambda x: x.float(),
-    "it divides by 256; white is 255 and must become 1": lambda x: x / 256,
-    "`//` rounds down to whole numbers; divide with `/`": lambda x: x // 255,
-    "it divides by the picture's own brightest value; white is 255 in every picture": lambda x: x / x.max(),
-    "it stretches the picture so that its darkest value is 0; divide by 255 alone": lambda x: (
-        (x - x.min()) / (x.max() - x.min())
+NO_BYTES = "the values are right, but they are no bytes; end it with .to(torch.uint8)"
+TO_BYTES: Wrong = {
+    "a byte cannot hold 256 or -1: it counts on from the other end, and white turns black; clamp before the type changes": (
+        lambda x: (x * 255).round().long().remainder(256).to(torch.uint8)
     ),
-    "it runs from -1 to 1; wanted 0 to 1": lambda x: x / 127.5 - 1,
+    "a change of type cuts off what is behind the point, so that 127.9999 becomes 127; round to the nearest before it": (
+        lambda x: (x * 255).clamp(0, 255).to(torch.uint8)
+    ),
+    "it multiplies by 256, so that bytes that were loaded come back as others; 1 must become 255": (
+        lambda x: (x * 256).round().clamp(0, 255).to(torch.uint8)
+    ),
+    "it stretches the picture to the whole range, so that its contrast changes; multiply by 255 and clamp alone": (
+        lambda x: ((x - x.min()) / (x.max() - x.min()) * 255).round().to(torch.uint8)
+    ),
+    "the values still run from 0 to 1; multiply by 255": lambda x: x.clamp(0, 1),
+    NO_BYTES: lambda x: (x * 255).round().clamp(0, 255),
 }
 BRIGHTNESS: Wrong = {
     "it takes the plain mean; the eye weighs red 0.299, green 0.587 and blue 0.114": lambda x: x.mean(1, keepdim=True),
@@ -104,7 +118,7 @@ NOISE: Wrong = {
     "it is grey; draw numbers of their own for red, green and blue": lambda h, w, seed: noise(h, w, seed)[:, [0, 0, 0]],
 }
 EXERCISES = (
-    Exercise(to_unit, BYTES, TO_UNIT),
+    Exercise(to_bytes, BYTES, TO_BYTES, fault=_fault_of_bytes),
     Exercise(brightness, PICTURES, BRIGHTNESS, gradient=True),
     Exercise(psnr, TWO, PSNR),
     Exercise(noise, SEEDS, NOISE, fault=_fault_of_noise),

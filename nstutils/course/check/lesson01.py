@@ -1,6 +1,5 @@
 """Exercises of lesson 01: the parts of a network."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -9,20 +8,24 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 
 from nstutils.course.check.judging import Exercise, Wrong, random
 
-CONVOLUTIONS = [(3, 3, 64), (3, 64, 128), (3, 512, 512), (1, 4096, 1000), (5, 2, 7)]
+STACKS = [(3, 64), (5, 128), (7, 64), (9, 2), (7, 256), (21, 5)]
 KERNELS = [(random(*size, seed=k), random(3, 3, seed=k + 5)) for k, size in enumerate([(5, 5), (4, 6), (3, 8)])]
 EVEN = [(random(*shape, seed=k),) for k, shape in enumerate([(1, 1, 4, 4), (1, 3, 4, 6), (2, 2, 6, 2)])]
-TOWERS = [  # (kernel, stride) from the picture up
-    (((3, 1),),),
-    (((3, 1), (3, 1), (2, 2)),),
-    (((3, 1), (3, 1), (2, 2), (3, 1), (3, 1), (2, 2), (3, 1)),),
-    (((5, 2), (3, 2), (3, 1)),),
+TOWERS = [  # (kernel, stride, padding) from the picture up, and a position of the last layer
+    (((3, 1, 1),), 0),
+    (((3, 1, 1), (3, 1, 1), (2, 2, 0)), 5),
+    (((3, 1, 1), (3, 1, 1), (2, 2, 0), (3, 1, 1), (3, 1, 1), (2, 2, 0), (3, 1, 1)), 7),
+    (((5, 2, 0), (3, 2, 1), (3, 1, 1)), 4),
 ]
 
 
-def parameters(k: int, c: int, n: int) -> int:
-    """Lesson 01: P = K² · C · N + N of a convolution."""
-    return k * k * c * n + n
+def stacked(field: int, c: int) -> int:
+    """Lesson 01: the parameters of a stack of 3 x 3 convolutions, C to C channels each, that sees `field` pixels."""
+    return _stack((field - 1) // 2, c)
+
+
+def _stack(layers: int, c: int) -> int:
+    return layers * (9 * c * c + c)
 
 
 def convolve(image: Tensor, kernel: Tensor, left: int = 1, right: int = 1) -> Tensor:
@@ -39,21 +42,33 @@ def average_pool(x: Tensor) -> Tensor:
     return avg_pool2d(x, 2)
 
 
-def receptive_field(layers: Sequence[tuple[int, int]], start: int = 1, less: int = 1, early: bool = False) -> int:
-    """Lesson 01: how many pixels wide one position of the last layer sees."""
-    field, stride = start, 1
-    for kernel, step in layers:
-        field, stride = field + (kernel - less) * stride * (step if early else 1), stride * step
-    return field
+def window(layers: Sequence[tuple[int, int, int]], position: int) -> list[int]:
+    """Lesson 01: the first and the last pixel that one position of the last layer sees."""
+    first = last = position
+    for kernel, stride, padding in reversed(layers):
+        first, last = first * stride - padding, last * stride - padding + kernel - 1
+    return [first, last]
 
 
-PARAMETERS: Wrong = {
-    "the biases are missing: + N": lambda k, c, n: k * k * c * n,
-    "a kernel has K² places, not K": lambda k, c, n: k * c * n + n,
-    "there is one bias a filter: + N, not + C": lambda k, c, n: k * k * c * n + c,
-    "there is one bias a filter: + N, not + 1": lambda k, c, n: k * k * c * n + 1,
-    "every filter looks at all C input channels: times C": lambda k, c, n: k * k * n + n,
-    "the bias belongs to a filter, not to each of its channels: + N, not + C · N": lambda k, c, n: k * k * c * n + c * n,
+def _early(layers: Sequence[tuple[int, int, int]], position: int) -> list[int]:
+    first = last = position
+    for kernel, stride, padding in reversed(layers):
+        first = (first - padding) * stride
+        last = (last - padding) * stride + kernel - 1
+    return [first, last]
+
+
+STACKED: Wrong = {
+    "it counts one large kernel; wanted the stack of 3 × 3 that sees as far": lambda f, c: f * f * c * c + c,
+    "every layer of the stack has C biases; add C for each": lambda f, c: _stack((f - 1) // 2, c) - (f - 1) // 2 * c,
+    "it adds the biases once; every layer has C of its own": lambda f, c: (f - 1) // 2 * 9 * c * c + c,
+    "each further 3 × 3 sees one pixel more on either side, so n of them see 2 n + 1; solve that for n": (
+        lambda f, c: _stack(f // 3, c)
+    ),
+    "it has one layer too many: the first sees 3 pixels already; n layers see 2 n + 1": lambda f, c: _stack((f + 1) // 2, c),
+    "every filter looks at all C channels that come in, and there are C filters; C² kernels a layer": (
+        lambda f, c: (f - 1) // 2 * (9 * c + c)
+    ),
 }
 CONVOLVE: Wrong = {
     "it flips the kernel; a network's convolution does not (it is a cross-correlation)": lambda x, k: convolve(x, k.flip(0, 1)),
@@ -77,17 +92,30 @@ AVERAGE_POOL: Wrong = {
     ),
     "it pools along the height only; pool both ways": lambda x: avg_pool2d(x, (2, 1)),
 }
-RECEPTIVE_FIELD: Wrong = {
-    "it ignores the strides: after a stride of 2 one step is 2 pixels wide": lambda t: receptive_field([(k, 1) for k, _ in t]),
-    "a kernel of K adds K - 1 steps, not K": lambda t: receptive_field(t, less=0),
-    "the stride comes too early: a layer's own stride counts from the next layer on": lambda t: receptive_field(t, early=True),
-    "start from 1: a pixel sees itself": lambda t: receptive_field(t, start=0),
-    "it multiplies the kernels; add (K - 1) · stride for each layer": lambda t: math.prod(k for k, _ in t),
-    "it adds a layer's own stride; multiply the strides of the layers before it": lambda t: 1 + sum((k - 1) * s for k, s in t),
+WINDOW: Wrong = {
+    "it goes through the layers from the picture up; a position is known in the last layer, so begin there (reversed)": (
+        lambda t, at: window(t[::-1], at)
+    ),
+    "it forgets the padding: a layer that pads by 1 begins 1 before the picture; subtract it": (
+        lambda t, at: window([(k, s, 0) for k, s, _ in t], at)
+    ),
+    "a window of K positions ends K - 1 after its first, not K; subtract 1": (
+        lambda t, at: window([(k + 1, s, p) for k, s, p in t], at)
+    ),
+    "it ignores the strides: position i of a layer begins at i · stride in the layer below; multiply": (
+        lambda t, at: window([(k, 1, p) for k, _, p in t], at)
+    ),
+    "the padding counts in positions of the layer below; multiply by the stride first, then subtract it": _early,
+    "first and last are the same: the last one is K - 1 further in every layer; add it to the last alone": (
+        lambda t, at: window([(1, s, p) for _, s, p in t], at)
+    ),
+    "it tells the width alone, from 0 on; the window lies where the position is": (
+        lambda t, at: [0, window(t, 0)[1] - window(t, 0)[0]]
+    ),
 }
 EXERCISES = (
-    Exercise(parameters, CONVOLUTIONS, PARAMETERS),
+    Exercise(stacked, STACKS, STACKED),
     Exercise(convolve, KERNELS, CONVOLVE),
     Exercise(average_pool, EVEN, AVERAGE_POOL, gradient=True),
-    Exercise(receptive_field, TOWERS, RECEPTIVE_FIELD),
+    Exercise(window, TOWERS, WINDOW),
 )
