@@ -38,6 +38,7 @@ def run(lesson: str, words: str, first: str = "") -> None:
     (last,) = [number for number, source in enumerate(sources) if words in source]
     space: dict[str, Any] = {"__name__": "__main__"}
     with redirect_stdout(io.StringIO()):
-        for count, number in enumerate(sorted(needed(sources, last))):
+        asked = {number for number in range(last) if sources[number].startswith("guess.ask(")}  # what `reveal` asks for
+        for count, number in enumerate(sorted({*needed(sources, last)} | asked)):
             exec(compile(first if count == 1 else "", "first", "exec"), space)
             exec(compile(sources[number], f"{path.stem}, cell {number}", "exec"), space)

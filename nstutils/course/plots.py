@@ -208,7 +208,7 @@ def signed(
         axes.set_axis_off()
     for axes, values, title in zip(figure.axes, maps, titles, strict=False):
         values = values.detach().float()
-        most = max(float(values.abs().max()), 1e-12) * (1.4 if numbers else 1)
+        most = max(float(values.abs().max()), 1e-12) * (1.8 if numbers else 1)
         axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
         axes.set_title(title, fontsize=9)
         for place, value in enumerate(values.flatten().tolist() if numbers else ()):
