@@ -114,3 +114,20 @@ def test_a_map_becomes_a_picture_black_at_nothing_and_brightest_at_the_most() ->
     assert own[..., 0, 0].max() < 0.02
     assert torch.equal(given[..., 1, 0], given[..., 1, 1])
     assert bool(plots.heat(torch.zeros(1, 1, 2, 2)).isfinite().all())
+
+
+def test_signed_maps_are_white_at_zero_and_a_frame_lies_on_its_pixels() -> None:
+    figure = plots.signed([torch.tensor([[-1.0, 0.0], [0.5, 2.0]])], ["map"], numbers=True)
+    (drawn,) = figure.axes[0].images
+    low, high = drawn.get_clim()
+    assert low == -high
+    assert [one.get_text() for one in figure.axes[0].texts] == ["-1", "0", "0.5", "2"]
+    framed = plots.frame(plots.show(torch.zeros(1, 3, 8, 8)), {"two by two": (1, 2, 2)})
+    assert framed.axes[0].patches[-1].get_bbox().bounds == (0.5, 1.5, 2, 2)
+
+
+def test_strips_have_a_row_for_each_label_and_a_panel_for_each_head() -> None:
+    batch = torch.rand(3, 3, 8, 8)
+    figure = plots.strips({"one": [batch, batch], "two": [batch, batch]}, ["left", "right"])
+    assert [axes.get_title() for axes in figure.axes] == ["left", "right", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["one", "", "two", ""]

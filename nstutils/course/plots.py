@@ -207,9 +207,9 @@ def signed(
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.set_axis_off()
     for axes, values, title in zip(figure.axes, maps, titles, strict=False):
-        values = values.detach().float()
+        values = values.detach().cpu().float()
         most = max(float(values.abs().max()), 1e-12) * (1.8 if numbers else 1)
-        axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+        axes.imshow(values.numpy(), cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
         axes.set_title(title, fontsize=9)
         for place, value in enumerate(values.flatten().tolist() if numbers else ()):
             axes.text(place % values.shape[1], place // values.shape[1], f"{value:g}", ha="center", va="center")
@@ -238,8 +238,9 @@ def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], num
     """The same figure with squares (left, top, side, in pixels) drawn on picture `number`, each in its colour."""
     axes = figure.axes[number]
     for place, (label, (left, top, side)) in enumerate(squares.items()):
-        look = {"edgecolor": COLOURS[place % len(COLOURS)], "fill": False, "linewidth": 2, "label": label}
-        axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, **look))
+        colour = COLOURS[place % len(COLOURS)]
+        square = Rectangle((left - 0.5, top - 0.5), side, side, edgecolor=colour, fill=False, linewidth=2, label=label)
+        axes.add_patch(square)
     if len(squares) > 1:
         axes.legend(fontsize=8, loc="upper right")
     return figure
