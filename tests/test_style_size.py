@@ -260,9 +260,9 @@ def test_training_of_the_fast_network_refuses_a_style_size_above_the_files(pictu
     with pytest.raises(ValueError, match="style_size is 384, but the style style has 40 x 40 pixels.*give at most 40"):
         train([pictures[1]], **own)
     assert train([pictures[1]], **own, style_size=40, out=tmp_path / "net.safetensors").finished
-    assert fast.style_size(tmp_path / "net.safetensors") == 40
+    assert fast.aims(tmp_path / "net.safetensors") == {"beta": 4e3, "tv": 0.05, "style_size": 40}
     fast.save(fast.load(tmp_path / "net.safetensors"), tmp_path / "plain.safetensors")
-    assert fast.style_size(tmp_path / "plain.safetensors") is None
+    assert fast.aims(tmp_path / "plain.safetensors") == {}
 
 
 def test_the_fast_network_is_judged_at_the_style_size_it_was_trained_with(tmp_path: Path) -> None:

@@ -318,7 +318,7 @@ def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
 
 def aims(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
     """What a saved network was trained towards, as options of `stylise`: β, total variation and the style's size."""
-    return {name: value for name, value in facts(path)["settings"].items() if name in ("beta", "tv", "style_size")}
+    return {name: value for name, value in facts(path).get("settings", {}).items() if name in ("beta", "tv", "style_size")}
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
