@@ -134,7 +134,7 @@ def test_progress_bars_leave_nothing_red_behind(path: Path) -> None:
 
 
 def test_all_notebooks_together_stay_small() -> None:
-    assert sum(path.stat().st_size for path in SOLUTIONS + STUDENTS) < 12e6
+    assert sum(path.stat().st_size for path in SOLUTIONS + STUDENTS) < 14e6
 
 
 def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
