@@ -99,7 +99,7 @@ def main() -> None:
         words, panels = REFERENCES[number]
         made = [picture(panel, args.work) for panel in panels]
         with files.atomic(ROOT / "data" / "reference" / f"{number}.jpg") as part:
-            images.to_pil(side_by_side([image for image, _, _ in made])).save(part, "JPEG", quality=88)
+            images.to_pil(side_by_side([image for image, _, _ in made])).save(part, "JPEG", quality=75)
         runs = [
             {"title": panel[0], "seconds": seconds, "command": told}
             for panel, (_, seconds, told) in zip(panels, made, strict=True)

@@ -274,7 +274,7 @@ def reference(lesson: str) -> None:
 def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:
     """A figure as the bytes of a JPEG or a PNG."""
     data = io.BytesIO()
-    figure.savefig(data, format=kind, dpi=dpi, pil_kwargs={"quality": 85} if kind == "jpeg" else None)
+    figure.savefig(data, format=kind, dpi=dpi, pil_kwargs={"quality": 80} if kind == "jpeg" else None)
     return data.getvalue()
 
 
