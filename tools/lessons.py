@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS, SOLUTIONS, BUILD = ROOT / "notebooks", ROOT / "notebooks" / "solutions", ROOT / "build"
-HANDED_OUT = ("nstutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "environment.yml", "README.md", "LICENSE")
+PAGES = ("README.md", "ARCHITECTURE.md", "CITATION.cff", "LICENSE", "docs")  # the README, and what it links to
+HANDED_OUT = ("nstutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "environment.yml", *PAGES)
 
 
 def sources(numbers: Sequence[str] = ()) -> list[Path]:
