@@ -18,7 +18,7 @@ from PIL import Image
 
 SEEDS = {
     **{"style_swirls": 11, "style_fields": 12, "style_dots": 13, "style_impasto": 14, "style_arcs": 15},
-    **{"style_glass": 16, "style_wave": 17, "style_hatching": 18, "style_mosaic": 19, "style_cutpaper": 20},
+    **{"style_glass": 16, "style_wave": 17, "style_hatching": 18, "style_mosaic": 19, "style_guitar": 20},
     **{"content_town": 31, "content_hills": 32, "content_coast": 33},
 }
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "pictures"
