@@ -7,6 +7,7 @@ Each becomes data/reference/NN.jpg and NN.json (what it shows, and for every pic
 import argparse
 import json
 import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from nstutils import images, results, stylise
 from nstutils.fast import network as fast
-from nstutils.library import files
+from nstutils.library import files, weights
 from nstutils.runs import store
 
 ROOT = Path(__file__).parent.parent
@@ -25,11 +26,14 @@ REBUILT = {"beta": 0.0, "raw_loss": True, "init": "noise", "tv": 1.0}
 TEXTURE = {"alpha": 0.0, "init": "noise"}
 PAPERS = {"init": "noise", "tv": 0.0, "content_layers": ["relu4_2"], "style_scale": 1.0, "layer_weights": "equal", "beta": 1e3}
 MASKS = [f"data/pictures/mask_hills_{part}.png" for part in ("sky", "ground")]
-Panel = tuple[str, str, tuple[str, ...], dict[str, Any]]  # title, photograph, artworks (none: one pass of FAST), options
-FAST = "glass"
+Panel = tuple[str, str, tuple[str, ...], dict[str, Any]]  # title, photograph, artworks, options
+FAST = "glass"  # without artworks: one pass of the fast network, or with LOOK its strongest feature maps
+LOOK = {"layers": ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]}
 
 REFERENCES: dict[str, tuple[str, list[Panel]]] = {
     "00": ("A cat in stained glass: the default recipe", [("chelsea × glass", "chelsea", ("glass",), {})]),
+    "01": ("A cat, and the strongest feature map of relu1_1 to relu5_1 of VGG-16: lines first, then parts, at last places",
+           [("chelsea and five maps", "chelsea", (), LOOK)]),
     "02": ("A cup of coffee rebuilt from one layer of VGG-16, from noise, with a little total variation as the prior",
            [(f"from {layer}", "coffee", ("swirls",), REBUILT | {"content_layers": [layer]})
             for layer in ("relu2_2", "relu4_2")]),
@@ -56,6 +60,8 @@ REFERENCES: dict[str, tuple[str, list[Panel]]] = {
 
 def command(content: str, styles: tuple[str, ...], options: dict[str, Any]) -> str:
     """What makes the picture on the command line."""
+    if options == LOOK:
+        return "python tools/references.py 01"
     if not styles:
         return f"nstutils fast apply fast {content} -o OUT.png --style {FAST} --size {OPTIONS['size']}"
     words = ["nstutils", "stylise", content, *styles, "-o", "OUT.png"]
@@ -76,10 +82,23 @@ def side_by_side(pictures: list[Tensor], height: int = 340, gap: int = 8) -> Ten
     return torch.cat([F.pad(one, (0, gap if k + 1 < len(scaled) else 0), value=1.0) for k, one in enumerate(scaled)], -1)
 
 
+@torch.no_grad()
+def maps(p: Tensor, layers: list[str]) -> Tensor:
+    """A photograph, and below and beside it what the filter of each layer that answers most says of it, as grey pictures."""
+    found, tiles = weights.backbone(OPTIONS["backbone"])(p, layers), [p]
+    for answers in found.values():
+        one = answers[:, answers.mean((0, 2, 3)).argmax(), None]
+        tiles.append(images.resize((one / one.max()).sqrt().expand(-1, 3, -1, -1), p.shape[-2:]))
+    return torch.cat([F.pad(side_by_side(tiles[:3]), (0, 0, 0, 8), value=1.0), side_by_side(tiles[3:])], 2)
+
+
 def picture(panel: Panel, work: Path) -> tuple[Tensor, float, str]:
     """A picture, its seconds, and its command; a finished one is taken as it is."""
     _, content, styles, options = panel
     told = command(content, styles, options)
+    if options == LOOK:
+        begin = time.perf_counter()
+        return maps(images.load(content, OPTIONS["size"]), **LOOK), time.perf_counter() - begin, told
     if not styles:
         return fast.apply(fast.load(), images.load(content, OPTIONS["size"]), FAST), 0.0, told
     out = work / f"{store.fingerprint(told)[:16]}.png"
@@ -99,7 +118,8 @@ def main() -> None:
         words, panels = REFERENCES[number]
         made = [picture(panel, args.work) for panel in panels]
         with files.atomic(ROOT / "data" / "reference" / f"{number}.jpg") as part:
-            images.to_pil(side_by_side([image for image, _, _ in made])).save(part, "JPEG", quality=75)
+            whole = side_by_side([image for image, _, _ in made], 340 if len(made) > 1 else 512)
+            images.to_pil(whole).save(part, "JPEG", quality=75)
         runs = [
             {"title": panel[0], "seconds": seconds, "command": told}
             for panel, (_, seconds, told) in zip(panels, made, strict=True)
