@@ -217,6 +217,7 @@ ratio_row = Row(
     claim="α/β = 1e-1 and 1e-2 give a juxtaposition, and at 1e-4 the style overrides the content.",
     measure="as α/β falls the content loss rises at every step, the style loss and the correlation with the photograph fall",
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
+    seeds=(0, 1, 2),  # the correlations of 1e-1 and 1e-2 differ by less than a tenth
     # the order is that of minima: after 100 steps of Adam the content loss is not there yet
     effort=((128, 100, SLOW), (512, 3000, ONCE)),
     numbers=lambda case: {
@@ -337,6 +338,7 @@ initialisation = Row(
     measure="both losses within 15 %; energy at the stripes' frequency at least 5 times the noise start's; lower style loss "
     "from noise; the stripes after 10/3 of the steps are reported",
     runs=_started,
+    seeds=(0, 1, 2),  # losses that differ by less than a tenth
     effort=((96, 300, LBFGS), (512, 3000, ONCE)),
     numbers=_by_start,
     parts=lambda n: {
