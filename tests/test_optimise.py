@@ -547,7 +547,7 @@ def test_a_start_on_the_edge_of_the_range_does_not_explode() -> None:
     height, width = problem.scales[-1].size
     board = (torch.arange(height)[:, None] // 8 + torch.arange(width) // 8) % 2
     start = board.float().expand(1, 3, -1, -1).contiguous()
-    steps = list(descend(problem.net, start, problem.stages()[-1].terms, steps=8, method="lbfgs"))
+    steps = list(descend(problem.net, start, problem.terms, steps=8, method="lbfgs"))
     assert not any(step.note for step in steps)
     assert steps[-1].total < 0.1 * steps[0].total
     moved = [(after.image - before.image).abs().max() for before, after in zip(steps, steps[1:], strict=False)]

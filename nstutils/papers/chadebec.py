@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,14 +14,15 @@ from torch.nn import functional as F
 from nstutils import images
 from nstutils.backbones import geometry
 from nstutils.course import measures
+from nstutils.course.plots import signed
 from nstutils.library.weights import backbone, structure
-from nstutils.losses import evaluate, total
 from nstutils.papers.drawing import METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, ended, history, named, said, table
 from nstutils.papers.judging import five, kept, order, place
 from nstutils.papers.rows import FINE, LAYERS, LBFGS, ONCE, ONE, SLOW, Case, Numbers, Pairs, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import identity, prepare
+from nstutils.runs.tiles import View
 
 PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))
 DENSE = {"fc1": (7 * 7 * 512, 4096), "fc2": (4096, 4096), "predictions": (4096, 1000)}
@@ -90,24 +90,9 @@ def convolved(picture: Tensor, kernel: Tensor) -> Tensor:
     return result
 
 
-def _matrix(axes: Axes, values: Tensor, title: str) -> None:
-    """A small matrix as grey squares with its numbers."""
-    plain = values.detach().reshape(values.shape[-2:]).numpy()
-    axes.imshow(plain, cmap="Greys", vmin=plain.min(), vmax=2 * plain.max() - plain.min() + 1)
-    for i, row in enumerate(plain):
-        for j, value in enumerate(row):
-            axes.text(j, i, f"{value:g}", ha="center", va="center", fontsize=9)
-    axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=9)
-
-
-def _three_matrices(cases: Sequence[Case]) -> Figure:
-    """A picture with its border of zeros, a kernel and what comes out."""
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    parts = {"input, padded with zeros": F.pad(toy(5), (1, 1, 1, 1)), "kernel": KERNEL, "output": convolved(toy(5), KERNEL)}
-    for axes, (title, values) in zip(figure.subplots(1, 3, width_ratios=(7, 3, 5)), parts.items(), strict=True):
-        _matrix(axes, values, title)
-    return figure
+def _matrices(shown: Mapping[str, Tensor]) -> Figure:
+    """Small matrices with their numbers and titles, three in a row."""
+    return signed([values[0, 0] for values in shown.values()], list(shown), columns=3, numbers=True)
 
 
 convolution = Row(
@@ -119,7 +104,9 @@ convolution = Row(
         "largest difference": (convolved(toy(5), KERNEL) - F.conv2d(toy(5), KERNEL, padding=1)).abs().max().item()
     },
     parts=lambda n: {"by hand = library": n["largest difference"] == 0},
-    draw=_three_matrices,
+    draw=lambda cases: _matrices(
+        {"input, padded with zeros": F.pad(toy(5), (1, 1, 1, 1)), "kernel": KERNEL, "output": convolved(toy(5), KERNEL)}
+    ),
 )
 
 
@@ -145,14 +132,12 @@ def _reached(case: Case) -> Numbers:
 
 def _gradients_drawn(cases: Sequence[Case]) -> Figure:
     """Max and average pooling of a toy picture, and where their gradients go."""
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    for row, name in zip(figure.subplots(2, 3), ("max", "average"), strict=True):
+    shown: dict[str, Tensor] = {}
+    for name in ("max", "average"):
+        share = f"{cases[0].plan.backbone}: {cases[0].numbers[f'{name}, network']:.0%} of inputs"
         out, gradient = _pooled(name, toy(4))
-        _matrix(row[0], toy(4), "input")
-        _matrix(row[1], out, f"{name} pooling")
-        share = cases[0].numbers[f"{name}, network"]
-        _matrix(row[2], gradient, f"gradient ({cases[0].plan.backbone}: {share:.0%} of inputs)")
-    return figure
+        shown |= {f"input of {name} pooling": toy(4), f"{name} pooling": out, f"gradient ({share})": gradient}
+    return _matrices(shown)
 
 
 pooling = Row(
@@ -412,12 +397,10 @@ def _uphill(case: Case, steps: int = 20, lr: float = 0.05) -> Tensor:
     """White noise, moved so that the total rises: signs of the gradient, so many steps."""
     options = Options(**case.plan.options | ONE | {"seed": case.seed, "steps": 1, "scales": "1"})
     problem = prepare(case.content, case.style, options)
-    x, terms = problem.start(), problem.stages()[-1].terms
+    x, terms = problem.start(), problem.terms
     for _ in range(steps):
-        x = x.detach().requires_grad_()
-        sum_of_terms = total(evaluate(problem.exact, x, terms), terms)  # type: ignore[arg-type]
-        x = (x + lr * torch.autograd.grad(sum_of_terms.sum(), x)[0].sign()).clamp(0, 1)
-    return x.detach().cpu()
+        x = (x + lr * View(problem.exact).gradient(x, terms, x.new_ones(1))[1].sign()).clamp(0, 1)
+    return x.cpu()
 
 
 def _searched(cases: Sequence[Case]) -> Figure:
@@ -503,11 +486,9 @@ photoreal = Row(
 DARK = 0.3  # of the brightness is left in the dark photograph
 
 
-def _darkened(case: Case) -> Runs:
-    """A dark version of the photograph, with the bright photograph as style."""
-    folder = place(case.plan, "dark", [identity(case.content), case.plan.size])
-    kept(folder, lambda: {"dark": Result(case.p * DARK, {}, {})})
-    return {"run": ONE | {"content": os.fspath(folder / "dark.png")}}
+def dark(case: Case) -> Tensor:
+    """A dark version of the photograph, in 8 bits as any file."""
+    return (case.p * DARK).mul(255).round().div(255)
 
 
 TO_BOTH = "edges {edges:.2f}; colours {colours to the bright one:.2f} from style, {colours to the dark one:.2f} from content"
@@ -517,17 +498,17 @@ dark_restoration = Row(
     claim="A dark photograph with a bright one as style keeps its shape, and the bright one's colours are over-represented.",
     measure="edge correlation with the photograph at least 0.5; colours closer to the bright photograph's than to the dark "
     "one's",
-    runs=_darkened,
+    runs=lambda case: {"run": ONE | {"content": dark(case)}},
     pairs=PHOTOGRAPHS,
     effort=((96, 150, LBFGS), (512, 5000, ONCE)),
     numbers=lambda case: {
         "edges": case.edges("run"),
         "colours to the bright one": measures.colour_distance(case.image("run"), case.a),
-        "colours to the dark one": measures.colour_distance(case.image("run"), case.p * DARK),
+        "colours to the dark one": measures.colour_distance(case.image("run"), dark(case)),
     },
     parts=lambda n: {
         "shape kept": n["edges"] >= 0.5,
         "colours of the bright one": n["colours to the bright one"] < n["colours to the dark one"],
     },
-    draw=table(("dark", lambda case: case.p * DARK, ""), STYLE, ("result", "run", TO_BOTH), width=11),
+    draw=table(("dark", dark, ""), STYLE, ("result", "run", TO_BOTH), width=11),
 )

@@ -1,7 +1,4 @@
-"""How the documents' figures are drawn: boards of pictures with titles and captions, curves below them, a line above them.
-
-Colours and dashes tell apart for colour-blind readers, as in `plots`; pictures come from the first case of each pair.
-"""
+"""How the documents' figures are drawn: boards of pictures with titles and captions, curves below them, a line above them."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +31,8 @@ def board(
     width: float = 9,
     under: float = 0,
 ) -> Figure:
-    """Pictures in rows, None for an empty place: titles above the columns, names before the rows, captions below pictures.
-
-    `under` leaves so many inches below for `curves`.
-    """
+    """Pictures in rows, None for an empty place: titles above the columns, names before the rows, captions below pictures;
+    and so many inches `under` them for `curves`."""
     across = max(len(row) for row in rows)
     side = (width - 0.3 * bool(names)) / across
     shapes = [max(x.shape[-2] / x.shape[-1] for x in row if x is not None) for row in rows]
@@ -49,8 +44,9 @@ def board(
         figure.subfigures(2, 1, height_ratios=(figure.get_figheight() - under, under))
         place = figure.subfigs[0]
     grid = place.subplots(len(rows), across, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axes, image in zip(grid.flat, itertools.chain(*(_filled(row, across) for row in rows)), strict=True):
-        _picture(axes, image)
+    for line, row in zip(grid, rows, strict=True):
+        for axes, image in itertools.zip_longest(line, row):
+            _picture(axes, image)
     for axes, title in zip(grid[0], columns, strict=False):
         axes.set_title(title, fontsize=9)
     for axes, name in zip(grid[:, 0], names, strict=False):
@@ -59,10 +55,6 @@ def board(
         for axes, caption in zip(line, said, strict=False):
             axes.set_xlabel(caption, fontsize=8)
     return figure
-
-
-def _filled(row: Sequence[Tensor | None], across: int) -> list[Tensor | None]:
-    return [*row, *[None] * (across - len(row))]
 
 
 def _picture(axes: Axes, image: Tensor | None) -> None:

@@ -1,12 +1,7 @@
-"""Every experiment of the documents that the lessons walk through: `figure(id)` makes its runs (or finds them where they were
-kept), measures, judges and draws.
-
-A claim holds when all its parts do for every pair of pictures, by the medians over the seeds: three pairs and two seeds, if the
-row does not say otherwise. The bounds were fixed before anything was run.
-"""
+"""`figure(id)`: the runs of a row of the documents, made or found, measured, judged and drawn. A claim holds when all its
+parts do for every pair of pictures, by the medians over the seeds; the bounds were fixed before anything was run."""
 
 import dataclasses
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -17,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from nstutils.course.plots import encoded
 from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
@@ -59,10 +55,8 @@ def figure(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Record:
-    """Make one experiment: its runs (kept in OUT/runs), its numbers, whether its claim holds, and its figure.
-
-    Writes OUT/ID.png and OUT/ID.json. An `executor` gets the runs, as in `sweep`.
-    """
+    """Make one experiment: its runs (kept in OUT/runs, made by `executor` as in `sweep`), numbers, verdict and figure;
+    writes OUT/ID.png and OUT/ID.json."""
     row, chosen, begin = find(id), settings(preset, backbone), time.perf_counter()
     folder = Path(os.path.expanduser(out)).absolute()
     path = files.writable(folder / f"{id}.png", (".png",))
@@ -70,7 +64,7 @@ def figure(
     cases = [dataclasses.replace(case, numbers=row.numbers(case)) for case in _cases(row, plan, executor, progress)]
     holds, found = _judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
-    _write(drawing, path)
+    files.write(encoded(drawing, "png", 110), path)
     seconds = max(time.perf_counter() - begin, _spent(cases))
     record = Record(id, row.claim, row.measure, holds, found, plan.preset, plan.backbone, seconds, path, drawing)
     told = {name: value for name, value in vars(record).items() if name not in ("path", "drawing")}
@@ -131,13 +125,6 @@ def _judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any
     judged = not small and row.only in ("", plan.backbone)
     made = {"size": plan.size, "steps": plan.steps} if cases[0].results else {}
     return holds if judged else None, made | found | {"cases": told}
-
-
-def _write(drawing: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    data = io.BytesIO()
-    drawing.savefig(data, format="png", dpi=110)
-    files.write(data.getvalue(), path)
 
 
 def _spent(cases: Sequence[Case]) -> float:

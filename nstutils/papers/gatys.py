@@ -246,10 +246,6 @@ def strokes(image: Tensor, p: Tensor) -> Tensor:
     return (x - told.T @ known).view(image.shape)
 
 
-def _strokes_length(case: Case, label: str) -> float:
-    return measures.autocorrelation_length(strokes(case.image(label), case.p))
-
-
 def _grows(n: Numbers, kind: str, least: float) -> bool:
     """Whether the lengths rise with the size of the style, from the first to the last at least so many times."""
     lengths = [n[f"{kind}, {label}"] for label in SIZES]
@@ -268,7 +264,8 @@ style_scale = Row(
     runs=_scaled,
     effort=((256, 60, {"method": "lbfgs"}), (512, 500, LBFGS)),
     numbers=lambda case: {
-        label: case.length(label) if label.startswith("texture") else _strokes_length(case, label) for label in SCALED
+        k: measures.autocorrelation_length(case.image(k) if k.startswith("texture") else strokes(case.image(k), case.p))
+        for k in SCALED
     },
     parts=lambda n: {"texture grows": _grows(n, "texture", 1.25), "transfer grows": _grows(n, "transfer", 1.1)},
     draw=table(STYLE, *((SIZED.format(k), k, f"length {{{k}:.2f}} px") for k in SCALED), width=13),

@@ -31,16 +31,12 @@ def _medians(numbers: Sequence[Numbers]) -> Numbers:
     return {name: statistics.median(one[name] for one in numbers) for name in numbers[0]}
 
 
-def spearman(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Spearman's rank correlation; 0 where one of the two is constant."""
-    if min(xs) == max(xs) or min(ys) == max(ys):
-        return 0.0
-    return round(float(spearmanr(xs, ys).statistic), 12)  # 0.9 as 0.9: bounds are compared with it
-
-
 def order(values: Sequence[float]) -> float:
-    """1 where the values rise from each to the next, -1 where they fall: Spearman's correlation with their places."""
-    return spearman(range(len(values)), values)
+    """1 where the values rise from each to the next, -1 where they fall: Spearman's rank correlation with their places, and 0
+    where all are alike."""
+    if min(values) == max(values):
+        return 0.0
+    return round(float(spearmanr(range(len(values)), values).statistic), 12)  # 0.9 as 0.9: bounds are compared with it
 
 
 def rises(values: Sequence[float]) -> bool:
@@ -53,16 +49,11 @@ def five(numbers: Numbers, prefix: str = "") -> list[float]:
     return [numbers[prefix + layer] for layer in LAYERS]
 
 
-def ends(content: str, style: str, **options: Any) -> Targets:
-    """The targets of a pair at full size, which know the style errors of x = p and the content loss of x = a."""
-    return prepare(content, style, Options(steps=1, scales="1", **options)).scales[-1]
-
-
 def targets(case: Case, label: str) -> Targets:
-    """The targets that a run had, at full size."""
+    """The targets that a run had, at full size, which know the style errors of x = p and the content loss of x = a."""
     used, names = case.settings(label), ("backbone", "content_layers", "style_layers", "style_size", "style_scale")
     own = {name: used[name] for name in names if used[name] is not None}
-    return ends(case.content, case.style, size=case.plan.size, **own)
+    return prepare(case.content, case.style, Options(size=case.plan.size, steps=1, scales="1", **own)).scales[-1]
 
 
 def left(case: Case) -> Numbers:

@@ -1,8 +1,5 @@
-"""The documents' recipes by name, each with its own parameters, and the factors between their Gram normalisations.
-
-`options` go to `stylise` as they are; `apart` says what the options cannot express. The recipe of the UPES report is a loop of
-its own, in `upes`.
-"""
+"""The documents' recipes by name, each with its own parameters, and the factors between their Gram normalisations. `options`
+go to `stylise` as they are; `apart` says what options cannot express; that of U is a loop of its own, in `upes`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,10 +68,8 @@ RECIPES = {
 
 
 def factors(filters: int, positions: int) -> dict[str, tuple[str, float]]:
-    """What E_l (eq. 4) is multiplied with in other documents and courses, each with its formula (N filters, M positions).
-
-    Both pictures have M positions. The weight β of a document, times this factor, is the β that goes with eq. 4.
-    """
+    """What E_l (eq. 4) is multiplied with in other documents and courses, each with its formula (N filters, M positions in
+    both pictures): β of a document times its factor is the β that goes with eq. 4."""
     n, m = filters, positions
     return {
         "gatys-2015, chadebec (eq. 4)": ("Σ(G − A)² / (4 N² M²)", 1.0),

@@ -16,7 +16,7 @@ from nstutils.backbones import FeatureExtractor
 from nstutils.descent import Step
 from nstutils.fast import network as fast
 from nstutils.library.weights import backbone
-from nstutils.losses import evaluate, gram, total
+from nstutils.losses import gram, total
 from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, curves, named, per_pair, table
 from nstutils.papers.judging import kept, left, place, whole
 from nstutils.papers.rows import EARLY, FAINT, FINE, LAYERS, LBFGS, ONCE, ONE, Case, Choice, Numbers, Row, Runs, ratio
@@ -24,6 +24,7 @@ from nstutils.results import Result
 from nstutils.runs.devices import choose
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import identity, prepare, style_long
+from nstutils.runs.tiles import View
 from nstutils.transfer import stylise
 
 layer_weights = Row(
@@ -246,11 +247,9 @@ def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) ->
         begin = time.perf_counter()
         painted = fast.apply(net, p, style).cpu()
         seconds.append(time.perf_counter() - begin)
-    terms = problem.stages()[-1].terms
-    with torch.no_grad():
-        found, still = (evaluate(problem.exact, x.to(problem.pictures.content), terms) for x in (painted, p))  # type: ignore[arg-type]
-    losses = {name: float(value) for name, value in (found | {"total": total(found, terms)}).items()}  # type: ignore[arg-type]
-    history = {"seconds": statistics.median(seconds[1:]), "final": losses, "photograph": float(total(still, terms))}  # type: ignore[arg-type]
+    found, still = (View(problem.exact).losses(x.to(problem.pictures.content), problem.terms) for x in (painted, p))
+    losses = {name: float(value) for name, value in (found | {"total": total(found, problem.terms)}).items()}
+    history = {"seconds": statistics.median(seconds[1:]), "final": losses, "photograph": float(total(still, problem.terms))}
     return painted, history
 
 

@@ -77,11 +77,9 @@ def by_equations(net: FeatureExtractor, image: Tensor, content: Tensor, style: T
 def descend(
     net: FeatureExtractor, content: Tensor, style: Tensor, *, steps: int = 2000, every: int = 400
 ) -> Iterator[tuple[int, float, Tensor]]:
-    """U's code to the letter: (step, total loss before it, picture after it) every so many steps.
-
-    `net` should be VGG-19 with pool='max', the pictures those of `pictures`. Adam works on pixels normalised as for ImageNet,
-    which nothing keeps inside [0, 1] but the picture that is shown.
-    """
+    """U's code to the letter: (step, total loss before it, picture after it) every so many steps. `net` should be VGG-19
+    with pool='max'. Adam works on pixels normalised as for ImageNet, which nothing keeps inside [0, 1] but the picture that
+    is shown."""
     net = rounding_down(net)
     mean, std = (content.new_tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     wanted, grams = targets(net, content, style)

@@ -1,7 +1,5 @@
-"""What the makers' runs of every row found: one file, from which docs/claims.md, lessons and tests all read.
-
-`tools/claims.py` writes it from the JSON of `nstutils figure`; nothing in it is typed.
-"""
+"""What the makers' runs of every row found: one file, written by `tools/claims.py`, from which docs, lessons and tests all
+read."""
 
 import json
 from functools import lru_cache
