@@ -1,18 +1,6 @@
-"""Guidance: which region of the picture takes which style (document A §V; Gatys et al. 2017).
-
-A mask is 1 x 1 x H x W in [0, 1], hard or soft. `propagate` brings it to every layer, in one of three `MODES`, and scales it
-to ΣT² = 1 there; the guided Gram matrix itself is `nstutils.gram(features, guide)`.
-
-What is done with masks that do not fit, always told in pixels:
-
-- a gap (pixels of no region) keeps its content and takes no style; an overlap takes several styles. Both are allowed: their
-  pixels stand on the run card (`coverage`), and the command line tells them before the run;
-- another resolution than the picture's is brought to its size by averaging; another shape is refused;
-- a mask that is black everywhere, or that has nothing left at a layer, is refused with the layer and the region's pixels. At
-  the scales of a run before its last, which are only the way there, the mode 'simple' takes its place: the card tells;
-- another number of masks than of styles is refused. Masks in another order than the styles are a choice that nobody can see
-  to be wrong: the pixels of every region stand on the card, in the order of the styles.
-"""
+"""Guidance: which region of the picture takes which style (document A §V; Gatys et al. 2017). A mask is 1 x 1 x H x W in [0,
+1], hard or soft. Pixels of no region keep their content and take no style, those of several take several: allowed, and told.
+Masks that cannot be meant (of another shape or number, or of which nothing is left at a layer) are refused."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -46,22 +34,11 @@ def load_mask(mask: Mask, picture: Tensor) -> Tensor:
 
 
 def read_mask(mask: Mask) -> Tensor:
-    """A mask in its own size, 1 x 1 x H x W, its brightest pixel 1: the mean of a file's red, green and blue.
-
-    What is transparent lies outside. A guide is brought to ΣT² = 1, so that a mask in dark grey or red, or of zeros and ones
-    in a file of 8 bits, works as a white one: scaled to 1 it is also counted as one.
-    """
-    if not isinstance(mask, Tensor):
-        return _scaled(images.load(mask, behind="black").mean(1, keepdim=True))
-    if mask.ndim != 4 or mask.shape[:2] != (1, 1) or not mask.numel():
-        raise UserError(f"a mask is a tensor 1 x 1 x height x width, this one is {tuple(mask.shape)}; reshape it")
-    if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
-        raise UserError("the mask has values outside [0, 1]; scale it, for instance with mask / 255")
-    return _scaled(mask.detach().float())
-
-
-def _scaled(mask: Tensor) -> Tensor:
-    return mask / mask.max().clamp(min=1e-9)
+    """A mask in its own size, 1 x 1 x H x W, its brightest pixel 1 (so that one in dark grey, or of zeros and ones in 8
+    bits, works as a white one): the mean of a file's red, green and blue; what is transparent lies outside."""
+    values = images.checked(mask, "mask", 1) if isinstance(mask, Tensor) else images.load(mask, behind="black")
+    found = values.mean(1, keepdim=True)
+    return found / found.max().clamp(min=1e-9)
 
 
 def propagate(mask: Tensor, net: FeatureExtractor, layers: Sequence[str], mode: str = "simple") -> dict[str, Tensor]:

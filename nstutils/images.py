@@ -55,12 +55,19 @@ def eight_bits(data: bytes, name: str) -> Image.Image:
         return picture if plain else to_pil(from_pil(picture))
 
 
+def checked(picture: Tensor, what: str, channels: int = 3) -> Tensor:
+    """A picture or a mask that came as a tensor, in float32; another shape is refused, and values outside [0, 1]."""
+    if picture.ndim != 4 or picture.shape[:2] != (1, channels) or not picture.numel():
+        raise UserError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x {channels} x height x width; reshape it")
+    if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
+        raise UserError(f"the {what} has values outside [0, 1]; scale it, for instance with {what} / 255")
+    return picture.detach().float()
+
+
 @contextmanager
 def opened(file: Path | io.BytesIO, name: str = "") -> Iterator[Image.Image]:
-    """A picture file to read from, if it has not too many pixels for that; what goes wrong is told in one sentence.
-
-    Pillow's warnings are not told. The filter stays: one that is taken back (`catch_warnings`) is taken from all threads.
-    """
+    """A picture file to read from, if it has not too many pixels for that; what goes wrong is told in one sentence. Pillow's
+    warnings are not told; the filter stays: one that is taken back (`catch_warnings`) is taken from all threads."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     name = name or str(file)
     try:

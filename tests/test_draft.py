@@ -181,15 +181,15 @@ def test_a_long_run_is_announced_once_with_the_steps_of_both(
 ) -> None:
     asked: list[Any] = []
 
-    def estimate(run: preflight.Ahead) -> preflight.Estimate:
+    def stepping(run: preflight.Ahead) -> float:
         asked.append((run.net.net.name, [count for _, count in run.steps]))
-        return preflight.Estimate(50.0, 10**9)
+        return 50.0
 
     monkeypatch.setattr(preflight, "LONG", 0.0)
-    monkeypatch.setattr("nstutils.runs.preflight.estimate", estimate)
+    monkeypatch.setattr("nstutils.runs.preflight.stepping", stepping)
     stylise(*pictures, **DRAFT, progress=True)
     assert asked == [("classroom", [5, 5]), ("vgg16-hed", [2])]
-    assert capsys.readouterr().err.count("this run will take about 100 seconds and 1.0 GB, once its targets") == 1
+    assert capsys.readouterr().err.count("this run will take about 100 seconds and 0.1 GB, once its targets") == 1
 
 
 def test_a_sweep_makes_drafts_one_by_one_and_keeps_them_by_the_copys_weights(

@@ -39,13 +39,15 @@ def whole_number(name: str, value: Any, least: int = 1, most: float = math.inf) 
     return operator.index(value)
 
 
-def _number(name: str, value: Any, positive: bool = False) -> None:
-    """Refuse what is no number, or below zero (or zero, where it must be positive)."""
+def _number(name: str, value: Any, positive: bool = False, most: float = math.inf) -> None:
+    """Refuse what is no number, or below zero (or zero, where it must be positive), or too large."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise UserError(f"{name} is {value!r}, but must be a number; give it without quotes")
     if not math.isfinite(value) or value < 0 or (positive and not value):
         wanted = "must be a positive number" if positive else "a weight is a number from 0 up"
         raise UserError(f"{name} is {value}, but {wanted}; {'leave it out' if positive else 'give 0 to leave this part out'}")
+    if float(value) > most:
+        raise UserError(f"{name} is {value}, but must be at most {most:g}; give a lower one")
 
 
 def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> None:
@@ -79,10 +81,8 @@ METAVARS = {"int": "N", "float": "X", "names": "L,...", "numbers": "W,...", "sch
 
 
 def option(default: Any, text: str, kind: str = "", **facts: Any) -> Any:
-    """A field of options: its default, its help, and what the command line must know of it.
-
-    `kind` says what its values are, where the default does not: int, float, names, numbers, schedule, or repeated.
-    """
+    """A field of options: its default, its help, and what the command line must know of it; `kind` says what its values are,
+    where the default does not: int, float, names, numbers, schedule, or repeated."""
     kind = kind or type(default).__name__
     return field(default=default, metadata={"help": text, "kind": kind, "metavar": METAVARS.get(kind)} | facts)
 
@@ -152,23 +152,27 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no run could use."""
-        for item in fields(self):
-            _check(item.name, getattr(self, item.name), item.metadata)
+        check(self)
         if self.draft and self.steps == 1:
             raise UserError("steps is 1, but a draft needs at least 2, one for each network; give more, or leave draft out")
         if not (self.alpha or self.beta or self.tv):
             raise UserError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
 
 
+def check(options: Any) -> None:
+    """Refuse values that are not of their option's kind, within its bounds, or one of its choices."""
+    for item in fields(options):
+        _check(item.name, getattr(options, item.name), item.metadata)
+
+
 def _check(name: str, value: Any, facts: Mapping[str, Any]) -> None:
-    """Refuse a value that is not of its option's kind, within its bounds, or one of its choices."""
     kind = facts["kind"]
     if value is None:
         return
     if kind == "int":
         whole_number(name, value, facts.get("least", 1), facts.get("most", math.inf))
     elif kind == "float":
-        _number(name, value, facts.get("positive", False))
+        _number(name, value, facts.get("positive", False), facts.get("most", math.inf))
     elif kind == "repeated" and not isinstance(value, list | tuple):
         raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
     elif kind == "names" and isinstance(value, str):

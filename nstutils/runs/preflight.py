@@ -15,7 +15,7 @@ from torch import nn
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.descent import descend
-from nstutils.losses import StyleLoss, Terms, gram
+from nstutils.losses import StyleLoss, Terms
 from nstutils.runs.tiles import View
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
@@ -47,23 +47,14 @@ class Ahead:
     passes: Sequence[tuple[View, Size]] = ()  # of the targets: how and at which size
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds and bytes that a run will take beyond what is in memory already."""
-
-    seconds: float
-    memory: int
-
-
 def announcement(parts: Sequence[Ahead]) -> str:
     """What to say before a long run of these parts: its time, its memory and its tiles; empty where it is short."""
     tile = parts[-1].net.tile
     if not tile and sum(work(p.net.net, p.layers, [*p.steps, *((size, 1) for _, size in p.passes)]) for p in parts) <= LONG:
         return ""
-    each = [estimate(part) for part in parts]
-    most = max(*(one.memory for one in each), *(memory(v, p.layers, size, None) for p in parts for v, size in p.passes))
-    told = f"{_span(sum(one.seconds for one in each))} and {most / 1e9:.1f} GB"
-    told += f", in tiles of {tile} pixels" if tile else ""
+    most = [memory(p.net, p.layers, p.steps[-1][0], p.method) for p in parts]
+    most += [memory(view, p.layers, size, None) for p in parts for view, size in p.passes]
+    told = f"{_span(sum(map(stepping, parts)))} and {max(most) / 1e9:.1f} GB" + f", in tiles of {tile} pixels" * bool(tile)
     return f"this run will take {told}, once its targets are computed, which takes {_span(sum(map(passing, parts)))}"
 
 
@@ -86,10 +77,8 @@ def _reached(net: FeatureExtractor, layers: Sequence[str]) -> Any:
 
 
 def memory(view: View, layers: Sequence[str], size: Size, method: str | None) -> int:
-    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs.
-
-    Without a method: of one pass without gradients, as the targets take it.
-    """
+    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs. Without a method:
+    of one pass without gradients."""
     net, (height, width), each = view.net, size, view.net.weight.element_size()
     pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
     if not view.whole(size):
@@ -137,10 +126,8 @@ def _left(folder: Path, limit: str, taken: str, idle: str) -> float:
 
 
 def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: str | None, what: str = "size") -> int | None:
-    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so.
-
-    `what` is the option that makes the picture as large as it is.
-    """
+    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so. `what` is the option
+    that makes the picture as large as it is."""
     free, view = free_memory(net.weight.device), View(net, TILE if net.family == "vgg" else None)
     if memory(View(net), layers, size, method) <= free:
         return None
@@ -156,23 +143,22 @@ def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: s
     )
 
 
-def estimate(run: Ahead) -> Estimate:
-    """What the steps of a run will take, from a short timing of the same network on two small squares (about a second)."""
-    cost = _line(lambda side: _step(run, side))
-    seconds = sum((count + 1) * cost(_pixels(run.net, run.layers, size)) for size, count in run.steps)  # one more for its scale
-    return Estimate(seconds, memory(run.net, run.layers, run.steps[-1][0], run.method))
+def stepping(run: Ahead) -> float:
+    """Seconds of the steps of a run, from a short timing of its network (about a second)."""
+    cost = _timed(run.net.net, run.layers, run.method)
+    return sum((count + 1) * cost(_pixels(run.net, run.layers, size)) for size, count in run.steps)  # one more for its scale
 
 
 def passing(run: Ahead) -> float:
-    """Seconds of the passes without gradients, timed in the same way."""
-    cost = _line(lambda side: _pass(run.passes[0][0].net, run.layers, side))
+    """Seconds of the passes without gradients."""
+    cost = _timed(run.passes[0][0].net, run.layers, None)
     return sum(cost(_pixels(view, run.layers, size, 1.0)) for view, size in run.passes)
 
 
-def _line(seconds: Callable[[int], float]) -> Callable[[float], float]:
-    """Seconds by the number of pixels, from those of the two squares."""
+def _timed(net: FeatureExtractor, layers: Sequence[str], method: str | None) -> Callable[[float], float]:
+    """Seconds of a step (without a method: of a pass) by the number of pixels, from those of two squares of noise."""
     few, many = PROBES
-    short, long = seconds(few), seconds(many)
+    short, long = (_quickest(net, layers, method, side) for side in PROBES)
     slope = max(0.0, (long - short) / (many**2 - few**2))
     constant = max(0.0, short - slope * few**2)
     return lambda pixels: constant + slope * pixels
@@ -186,27 +172,17 @@ def _pixels(view: View, layers: Sequence[str], size: Size, each: float = TILED) 
     return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 
-def _step(run: Ahead, side: int) -> float:
-    """The seconds of one step on a square of noise."""
-    net, x = run.net.net, images.noise((side, side)).to(run.net.net.weight.device)
-    grams = View(net).grams(x, run.layers)
+def _quickest(net: FeatureExtractor, layers: Sequence[str], method: str | None, side: int) -> float:
+    """The least seconds of three steps, or passes, over a square of noise, after one to warm up."""
+    x, seconds = images.noise((side, side)).to(net.weight.device), []
+    grams = View(net).grams(x, layers)
     terms: Terms = {"style": (1.0, StyleLoss({layer: target * 0.5 for layer, target in grams.items()}))}
-    steps = descend(net, x, terms, steps=5, method=run.method)
-    return _quickest(lambda: next(steps), 4)
-
-
-@torch.no_grad()
-def _pass(net: FeatureExtractor, layers: Sequence[str], side: int) -> float:
-    """The seconds of one pass over a square of noise."""
-    x = images.noise((side, side)).to(net.weight.device)
-    return _quickest(lambda: [gram(features).sum().item() for features in net(x, layers).values()], 3)
-
-
-def _quickest(act: Callable[[], Any], times: int) -> float:
-    """The least seconds of so many times, after one to warm up."""
-    seconds = []
-    for _ in range(times):
+    steps = descend(net, x, terms, steps=5, method=method) if method else None
+    for _ in range(4):
         begin = time.perf_counter()
-        act()
+        if steps:
+            next(steps)
+        else:
+            View(net).losses(x, terms)["style"].item()
         seconds.append(time.perf_counter() - begin)
     return min(seconds[1:])

@@ -2,7 +2,7 @@
 
     python tools/bench/preflight.py [--quick | --large]
 
-Every case is a process of its own: it asks `runs.preflight.estimate` first, then runs. `--large` shows instead that
+Every case is a process of its own: it asks `runs.preflight` first, then runs. `--large` shows instead that
 squares of 4096 pixels take bounded memory, and little more time per pixel than small pictures.
 """
 
@@ -49,7 +49,8 @@ def run(case: Case) -> Case:
     problem = prepare(content, "swirls", options)
     o, stages = problem.options, problem.stages()
     steps = [(stage.size, stage.steps) for stage in stages]
-    told = preflight.estimate(preflight.Ahead(problem.net, problem.task.layers, o.method, steps))
+    told = preflight.stepping(preflight.Ahead(problem.net, problem.task.layers, o.method, steps))
+    needed = preflight.memory(problem.net, problem.task.layers, steps[-1][0], o.method)
     prepared = memory("VmHWM") - imports
     forget_peak()
     result = coarse_to_fine(problem.net, problem.start(), stages, method=o.method, lr=o.lr)
@@ -57,7 +58,7 @@ def run(case: Case) -> Case:
     first, *_, last = (row["seconds"] for row in result.history["steps"])
     pixels = stages[-1].size[0] * stages[-1].size[1]
     found["pixel"] = (last - first) / (stages[-1].steps - 1) / pixels
-    return {"told_seconds": told.seconds, "told_memory": told.memory, **found}
+    return {"told_seconds": told, "told_memory": needed, **found}
 
 
 def child(case: Case) -> Case:
