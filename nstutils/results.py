@@ -83,9 +83,7 @@ class Result:
         if not path.exists():
             raise FileNotFoundError(f"there is no picture {os.fspath(path)!r}; make it first, or give another name")
         card, state = _card_and_state(path)
-        differ = store.differences(card.get("settings", {}), expect or {})
-        if differ:
-            raise UserError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
+        store.refuse_other(path, card, expect or {})
         history = card.get("history", {})
         card = {key: value for key, value in card.items() if key not in ("finished", "picture_sha256", "history")}
         return Result(images.load(path), history, card, state)

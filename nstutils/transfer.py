@@ -24,6 +24,7 @@ from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.options import Options, refuse_unknown, takes
 from nstutils.runs.resolve import Picture, Problem, prepare, several
+from nstutils.runs.tiles import View
 
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
 
@@ -50,9 +51,11 @@ def stylise(
     begin, chosen = time.perf_counter(), checked(options)
     target, log = _places(out, history, resume, [content, *several(style)], chosen)
     say = partial(tqdm.write, file=sys.stderr) if progress and not resume else None
-    problem = prepare(content, style, chosen, say, _card(target) if resume and target else None)
+    result = _earlier(target) if resume and target else None
+    problem = prepare(content, style, chosen, say, result.card if result else None)
     card = run_card(problem)
-    result = _earlier(target, card) if resume and target else None
+    if result:
+        store.refuse_other(target, result.card, card["settings"])
     if progress and not result:
         _tell_masks(problem)
     if not result or not result.finished:
@@ -115,18 +118,11 @@ def _target(out: str | os.PathLike[str], looked_at: Sequence[Picture], o: Option
     return target
 
 
-def _earlier(target: Path, card: dict[str, Any]) -> Result:
-    """The saved run to go on from; refuses one with other settings."""
+def _earlier(target: Path) -> Result:
+    """The saved run to go on from."""
     if not target.exists():
         raise FileNotFoundError(f"there is no unfinished run {target} to go on from; start it without --resume")
-    return Result.load(target, expect=card["settings"])
-
-
-def _card(target: Path) -> dict[str, Any]:
-    """The card of the run to go on from; empty where it cannot be read, which is told later."""
-    with contextlib.suppress(OSError, ValueError):
-        return store.read_card(target)
-    return {}
+    return Result.load(target)
 
 
 def _tell_masks(problem: Problem) -> None:
@@ -163,7 +159,7 @@ def head(problem: Problem, setup: float) -> dict[str, Any]:
 def measured(problem: Problem, result: Result) -> Result:
     """The result with its losses measured in float32 on the 8-bit pixels that are saved."""
     terms = problem.terms
-    losses = problem.judge.losses(result.image.mul(255).round().div(255), terms)
+    losses = View(problem.exact, problem.net.tile).losses(result.image.mul(255).round().div(255), terms)
     final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
     return dataclasses.replace(result, history=result.history | {"final": final})
 

@@ -1,9 +1,6 @@
-"""Runs that go through the network together, each with its own weights, layers, targets, start and seed.
-
-Adam and SGD treat every pixel for itself, so the runs stay independent. Which runs share a batch is decided by the settings
-and, where it is scarce, by free memory; a batch that was stopped goes on as it was, so that a sweep that was killed ends bit
-by bit like one that was not.
-"""
+"""Runs that go through the network together, each with its own weights, layers, targets, start and seed: Adam and SGD treat
+every pixel for itself. A batch that was stopped goes on as it was, so that a sweep that was killed ends bit by bit like one
+that was not."""
 
 import contextlib
 import dataclasses
@@ -28,16 +25,16 @@ from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import Picture, Problem, Task, accept, looked_at, narrowed, prepare, read
+from nstutils.runs.resolve import Picture, Problem, Task, accept, looked_at, prepare, read, reweighed
 from nstutils.runs.tiles import View
 from nstutils.transfer import checked, head, measured, recoloured, run_card
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once
-# what runs of a batch may differ in: all but the last line also with the same targets
-OWN = ("alpha", "beta", "tv", "content_layers", "style_layers", "layer_weights", "seed", "init", "raw_loss", "preset")
-SHAPE = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales",
-         "content_guide", "style_guide", "guide_mode")  # fmt: skip
+# in which runs of a batch may differ that have the same targets, and what else they may
+OWN = ("alpha", "beta", "tv", "layer_weights", "seed", "init", "raw_loss", "preset")
+OTHERS = ("content_layers", "style_layers", "content", "style", "style_weights", "style_size", "style_scale", "keep_colour",
+          "size", "scales", "content_guide", "style_guide", "guide_mode")  # fmt: skip
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -78,17 +75,16 @@ def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     """What runs of one batch have in common, what those with the same targets have, and the bytes of one more picture."""
     o, (content, styles) = run.options, _pictures(run, seen)
     wanted = run.sizes(content)
-    coarse = run.style_sizes(styles, max(wanted[0]))
+    run.style_sizes(styles, max(wanted[0]))  # refuses what no style has
     one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
     apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
-    alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + SHAPE} | {"sizes": wanted}
+    alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + OTHERS} | {"sizes": wanted}
     alike |= {"regions": len(run.styles) if o.content_guide else 0}
     if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers
         alike |= {"style_layers": o.style_layers}
     if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
         alike |= {"layers": sorted(set(run.layers))}
-    # the style layers of one may need larger styles at the first scale than those of another
-    targets = {key: value for key, value in run.settings.items() if key not in OWN} | {"styles": coarse}
+    targets = {key: value for key, value in run.settings.items() if key not in OWN}
     return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
 
@@ -212,27 +208,14 @@ def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) 
 
 
 def _problems(job: Sequence[Run], record: Mapping[str, Any], seen: Seen) -> list[Problem]:
-    """The runs made ready: those with the same pictures share their targets, computed once for all their layers. What was
-    begun, as its record says, keeps its tiles."""
-    groups: dict[str, list[Run]] = {}
-    for run in job:
-        groups.setdefault(run.targets, []).append(run)
+    """The runs made ready, targets that several of them have computed once. What was begun, as its record says, keeps its
+    tiles."""
     ready: dict[str, Problem] = {}
-    for group in groups.values():
-        whole = prepare(*_pictures(group[0], seen), _widest([run.options for run in group]), made=record)
-        ready |= {run.key: narrowed(whole, run.options, run.settings) for run in group}
-    return [dataclasses.replace(ready[run.key], net=ready[job[0].key].net) for run in job]
-
-
-def _widest(options: Sequence[Options]) -> Options:
-    """The first of these options, with the layers of all."""
-    if len(options) == 1:
-        return options[0]
-    layers = {
-        name: tuple(dict.fromkeys(layer for one in options for layer in getattr(one, name) or ()))
-        for name in ("content_layers", "style_layers")
-    }
-    return dataclasses.replace(options[0], **layers, layer_weights=None)  # type: ignore[arg-type]
+    for run in job:
+        if run.targets not in ready:
+            ready[run.targets] = prepare(*_pictures(run, seen), run.options, made=record)
+    net = ready[job[0].targets].net
+    return [dataclasses.replace(reweighed(ready[run.targets], run.options, run.settings), net=net) for run in job]
 
 
 def _stages(problems: Sequence[Problem]) -> list[Stage]:

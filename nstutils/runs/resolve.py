@@ -86,9 +86,7 @@ class Task:
 
 def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> int:
     """The long side of a style at the scale of `size` pixels: style_size at the last, in proportion before, from `least` up.
-
-    Without style_size it is style_scale times the picture's; a scale above 1 does not enlarge the file.
-    """
+    Without style_size it is style_scale times the picture's; a scale above 1 does not enlarge the file."""
     full, own = options.size or size, max(style.shape[-2:])
     last = options.style_size or min(round(options.style_scale * full), own if options.style_scale > 1 else full)
     return max(round(last * size / full), min(least, last))
@@ -205,17 +203,9 @@ def looked_at(options: Options) -> tuple[int, int]:
 
 
 def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
-    """A picture from a path, a known name, a tensor, a Pillow image or an array, as 1 x 3 x H x W.
-
-    `size` is the long side that it will be looked at: very large files are made smaller on the way, but never near to it.
-    """
-    if not isinstance(picture, Tensor):
-        return images.near(picture, size)
-    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.numel():
-        raise UserError(f"the {what} is a tensor {tuple(picture.shape)}, wanted 1 x 3 x height x width; reshape it")
-    if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
-        raise UserError(f"the {what} has values outside [0, 1]; scale it, for instance with picture / 255")
-    return picture.detach().float()
+    """A picture of any kind as 1 x 3 x H x W; `size` is the long side that it will be looked at: very large files are made
+    smaller on the way."""
+    return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
 
 
 def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: Tensor, name: str) -> None:
@@ -278,13 +268,9 @@ def _scales(task: Task, given: Pictures, made: Mapping[str, Any]) -> list[Scale]
     views, scales = tuple(View(exact, tile) for tile in tiles), []
     for number, (size, own) in enumerate(zip(wanted, fitted, strict=True)):
         mode = o.guide_mode if number == len(wanted) - 1 else _mode(task, given.masks, size, own)
-        scales.append(Scale(size, share(steps, len(wanted), number), own, view, views, mode))
+        count = steps // len(wanted) + (number < steps % len(wanted))  # the first take the rest
+        scales.append(Scale(size, count, own, view, views, mode))
     return scales
-
-
-def share(steps: int, scales: int, number: int) -> int:
-    """The steps of scale `number` when `steps` are spread over `scales`: the first take the rest."""
-    return steps // scales + (number < steps % scales)
 
 
 def _mode(task: Task, masks: Masks, size: Size, styles: Sequence[Size]) -> str:
@@ -318,13 +304,6 @@ class Targets:
         style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
         lost = sum(self.content_errors.values())
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
-
-    def narrowed(self, task: Task) -> "Targets":
-        """The same with the layers of another run alone."""
-        content = ContentLoss({k: self.content.targets[k] for k in task.content_layers})
-        styles = tuple(_only(loss, task.style_layers) for loss in self.styles)
-        errors = {k: self.style_errors[k] for k in task.style_layers}, {k: self.content_errors[k] for k in task.content_layers}
-        return Targets(self.size, content, styles, *errors, task.options.raw_loss, self.steps)
 
 
 def _only(loss: StyleLoss, layers: Sequence[str]) -> StyleLoss:
@@ -399,11 +378,6 @@ class Problem:
         """The network in float32."""
         return self.task.exact
 
-    @property
-    def judge(self) -> View:
-        """The network in float32, in the tiles of the steps."""
-        return View(self.exact, self.net.tile)
-
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
         if self.draft:
@@ -453,11 +427,8 @@ def prepare(
     say: Callable[[str], Any] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> Problem:
-    """Load and check everything that the options name, and compute the targets of every scale.
-
-    `say` is told before that how long a long run will take: the targets of a very large picture take minutes. `made` is the
-    card of a run that is to go on: it keeps its tile, whatever memory is free now.
-    """
+    """Load and check all that the options name, and compute the targets of every scale. `say` is told before how long a long
+    run will take; `made` is the card of a run that is to go on, which keeps its tile."""
     task = accept(content, style, options)
     given = look(task)
     scales = _scales(task, given, made or {})
@@ -494,8 +465,10 @@ def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
     return guidance.coverage(masks[0]) | {"taken": taken, "modes": modes}
 
 
-def narrowed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
-    """The problem of another run that has the same pictures and sizes, and some of the layers."""
+def reweighed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
+    """The problem of another run that has the same targets, with its own weights and start."""
     old = problem.task
     task = dataclasses.replace(_task(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
-    return dataclasses.replace(problem, task=task, scales=tuple(targets.narrowed(task) for targets in problem.scales))
+    return dataclasses.replace(
+        problem, task=task, scales=tuple(dataclasses.replace(one, raw=options.raw_loss) for one in problem.scales)
+    )

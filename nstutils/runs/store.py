@@ -73,6 +73,13 @@ def differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}: {have.get(key)!r}, not {want[key]!r}" for key in unlike)
 
 
+def refuse_other(path: Path | None, card: Mapping[str, Any], want: Mapping[str, Any]) -> None:
+    """Refuse the card of a run that was made with other settings than these."""
+    differ = differences(card.get("settings", {}), want)
+    if differ:
+        raise UserError(f"{path} was made with other settings ({differ}); make it again, or ask for these")
+
+
 def fingerprint(value: Any) -> str:
     """The sha256 of settings, whatever the order of their keys and the names of their files."""
     return hashlib.sha256(json.dumps(_decisive(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -98,10 +105,8 @@ def versions() -> dict[str, str]:
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested dicts and lists of tensors and plain values: tensors as they are, the rest as JSON in the header.
-
-    Tensors are written from where they lie: a state is many times the size of its picture, and a copy might not fit.
-    """
+    """Write nested dicts and lists of tensors and plain values: tensors from where they lie (a copy might not fit), the rest
+    as JSON in the header."""
     tensors: dict[str, Tensor] = {}
     places: set[int] = set()
 
