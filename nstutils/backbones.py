@@ -60,11 +60,11 @@ def squeezenet(pool: str = "avg") -> nn.Sequential:
     net = nn.Sequential()
     net.add_module("conv1", nn.Conv2d(3, 64, 3, stride=2))
     net.add_module("relu1", nn.ReLU())
-    blocks: dict[int, tuple[tuple[int, int, int], ...]] = {
-        1: ((64, 16, 64), (128, 16, 64)),
-        3: ((128, 32, 128), (256, 32, 128)),
+    blocks = {
+        1: [(64, 16, 64), (128, 16, 64)],
+        3: [(128, 32, 128), (256, 32, 128)],
+        5: [(256, 48, 192), (384, 48, 192), (384, 64, 256), (512, 64, 256)],
     }
-    blocks[5] = ((256, 48, 192), (384, 48, 192), (384, 64, 256), (512, 64, 256))
     for number, fires in blocks.items():
         net.add_module(f"pool{number}", _pooling(pool, 3, 2))
         for offset, (channels, squeeze, expand) in enumerate(fires, start=number + 1):
@@ -80,11 +80,9 @@ def _pooling(kind: str, size: int, stride: int) -> nn.Module:
 
 
 class FeatureExtractor(nn.Module):
-    """A frozen network that gives the activations of the layers asked for, and computes no deeper than them.
-
-    `net` is a Sequential whose module names are the layer names. `name` and `sha256` say which weights these are and stand on
-    every run card; two extractors with equal ones give the same activations.
-    """
+    """A frozen network that gives the activations of the layers asked for, and computes no deeper than them. `net` is a
+    Sequential whose module names are the layer names; two extractors with equal `name` and `sha256` give the same
+    activations."""
 
     def __init__(
         self,
@@ -195,12 +193,8 @@ def geometry(extractor: FeatureExtractor) -> list[Layer]:
     for name, module in extractor.net.named_children():
         kernel, step, padding, up = 1, 1, 0, False
         if isinstance(module, nn.Conv2d):
-            channels, kernel, step, padding = (
-                module.out_channels,
-                module.kernel_size[0],
-                module.stride[0],
-                int(module.padding[0]),
-            )
+            channels, kernel = module.out_channels, module.kernel_size[0]
+            step, padding = module.stride[0], int(module.padding[0])
         elif isinstance(module, Fire):
             channels, kernel, padding = 2 * module.expand3x3.out_channels, 3, 1
         elif isinstance(module, nn.AvgPool2d | nn.MaxPool2d):

@@ -1,8 +1,5 @@
-"""The command line: `nstutils stylise | figure | fast | fetch | doctor`.
-
-Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use. What takes long to load (torch) is loaded when a
-command needs it.
-"""
+"""The command line: `nstutils stylise | figure | fast | fetch | doctor`. Errors are one sentence on stderr; status 0 is
+done, 1 failed, 2 wrong use."""
 
 import argparse
 import contextlib
@@ -99,7 +96,7 @@ def _figure(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", dest="folder", default="build/figures", metavar="DIR", help="folder for ID.png, ID.json "
                          "and, in DIR/runs, the runs (default: build/figures)")  # fmt: skip
     elsewhere = command.add_mutually_exclusive_group()
-    elsewhere.add_argument("--jobs", type=whole, default=1, metavar="N", help="processes that share the runs (default: 1)")
+    elsewhere.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: 1)")
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
     _speaks(command, "a list of {id, path, holds, seconds, backbone} or {id, error}; of list, the names", many=True)
@@ -121,8 +118,10 @@ def _fast(command: argparse.ArgumentParser) -> None:
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
     use.add_argument("source", metavar="IN", help="picture (path or known name), folder, or animated GIF or WebP")
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
-    use.add_argument("--style", metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)")
-    use.add_argument("--size", type=whole, metavar="N", help="long side in pixels (default: as IN is)")
+    use.add_argument(
+        "--style", type=style, metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)"
+    )
+    use.add_argument("--size", type=int, metavar="N", help="long side in pixels (default: as IN is)")
     _speaks(use, "{out, seconds, wrong: what could not be painted, by file}")
     use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast.files")
 
@@ -144,32 +143,17 @@ def _options(command: argparse.ArgumentParser, kind: Any) -> None:
         command.add_argument("--" + item.name.replace("_", "-"), **keywords)
 
 
-def reader(kind: Callable[[str], Any], what: str) -> Callable[[str], Any]:
-    """What reads a text as a number of a kind, with an error that says what was wanted."""
-
-    def read(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-
-    return read
-
-
-whole, number = reader(int, "a whole number"), reader(float, "a number")
-
-
 def names(text: str) -> list[str]:
     """Names with commas between them."""
     found = [part.strip() for part in text.split(",")]
     if not all(found):
-        raise argparse.ArgumentTypeError(f"{text!r} leaves a name empty")
+        raise ValueError("a name is empty")
     return found
 
 
 def numbers(text: str) -> list[float]:
     """Numbers with commas between them."""
-    return [number(part) for part in text.split(",")]
+    return [float(part) for part in text.split(",")]
 
 
 def schedule(text: str) -> Any:
@@ -177,14 +161,19 @@ def schedule(text: str) -> Any:
     if text == "equal":
         return text
     parts = [part.rpartition(":") for part in text.split(";")]
-    table = {whole(step) if step else 1: numbers(values) for step, _, values in parts}
+    table = {int(step) if step else 1: numbers(values) for step, _, values in parts}
     if len(table) < len(parts):
-        raise argparse.ArgumentTypeError(f"{text!r} begins at one step twice")
+        raise ValueError("two lists begin at one step")
     return table if len(parts) > 1 or parts[0][0] else table[1]
 
 
+def style(text: str) -> int | str | list[float]:
+    """A style of a fast network: a number, a name, or weights with commas."""
+    return int(text) if text.isdecimal() else numbers(text) if "," in text else text
+
+
 READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option into its value, by the option's kind
-    "int": whole, "float": number, "names": names, "numbers": numbers, "schedule": schedule,
+    "int": int, "float": float, "names": names, "numbers": numbers, "schedule": schedule,
 }  # fmt: skip
 
 
@@ -298,22 +287,12 @@ def run_fast_apply(args: argparse.Namespace) -> Iterator[Said]:
     from nstutils.fast import network as fast
     from nstutils.fast.files import apply_file
 
-    begin, style = time.perf_counter(), fast_style(args.style)
-    wrong = apply_file(fast.load(args.model), args.source, args.out, style, size=args.size, progress=not args.quiet)
+    begin = time.perf_counter()
+    wrong = apply_file(fast.load(args.model), args.source, args.out, args.style, size=args.size, progress=not args.quiet)
     for name, reason in wrong.items():
         yield Said(f"{name}: {reason}", failed=True)
     seconds = time.perf_counter() - begin
     yield Said(f"{args.out}: {seconds:.1f} s", {"out": args.out, "seconds": seconds, "wrong": wrong})
-
-
-def fast_style(text: str | None) -> int | str | list[float] | None:
-    """A style as `fast apply` is given it: a number, a name, or weights with commas."""
-    if text is None or "," not in text:
-        return int(text) if text and text.isdecimal() else text
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise UserError(f"--style is {text!r}, wanted a number, a name, or weights with commas as 0.5,0.5") from None
 
 
 def run_fetch(args: argparse.Namespace) -> Iterator[Said]:

@@ -45,9 +45,7 @@ Rate = Callable[["_Place", int], float]
 @dataclass(frozen=True)
 class Step:
     """What one step saw: losses and total before its update, the picture after it; one number a picture of the batch.
-
-    `index` counts from 1 within one descent, so that it begins again at every scale of a run; histories count through.
-    """
+    `index` counts from 1 within one scale; histories count through."""
 
     index: int
     losses: Losses
@@ -79,15 +77,18 @@ class _Place:
         return copy.deepcopy(vars(self)) if copied else dict(vars(self))
 
 
-def walk(view: "View | _Walled", s: _Place, terms: Schedule, steps: int, rate: Rate) -> Iterator[tuple[Tensor, Losses]]:
+def walk(view: View, s: _Place, terms: Schedule, steps: int, rate: Rate, wall: float) -> Iterator[tuple[Tensor, Losses]]:
     """The plain loop: look at the losses, move the picture against their gradient, show what was seen, again.
 
     Who asks for the next step may change the place `s` before: that is how pictures are rescued and kept in their range.
+    `wall` is the price on pixels outside of it.
     """
     move = UPDATES[s.method]
     while s.index < steps:
         s.index += 1
         losses, gradient = view.gradient(s.image, at(terms, s.index), s.scale)
+        if wall:
+            gradient.add_(_outside(s.image), alpha=2 * wall)
         before, s.image = s.image, s.image.clone()
         move(s.image, gradient, rate(s, steps), s.update)
         yield before, losses
@@ -116,10 +117,10 @@ def descend(
     lr, view = _checked_rate(method, lr, x), _view(net)
     s = _resumed(resume, method) if resume else _begun(view, x, at(terms, 1), method, warm or {})
     _notice(s, terms, steps)
-    walled = clamp and method == "lbfgs"
-    for before, losses in walk(_Walled(view) if walled else view, s, terms, steps, partial(_rate, lr, fade)):
+    wall = WALL if clamp and method == "lbfgs" else 0.0
+    for before, losses in walk(view, s, terms, steps, partial(_rate, lr, fade), wall):
         value = total(losses, at(terms, s.index))
-        paid = value + WALL * _outside(before).square().sum((1, 2, 3)) / s.scale if walled else value
+        paid = value + wall * _outside(before).square().sum((1, 2, 3)) / s.scale if wall else value
         _keep_best(s, before, paid)
         if method != "lbfgs":
             _shorten_and_cut(s, before, clamp)
@@ -128,17 +129,6 @@ def descend(
         if done:
             return
         _notice(s, terms, steps)
-
-
-@dataclass(frozen=True)
-class _Walled:
-    """A view whose gradients push pixels outside of [0, 1] back."""
-
-    view: View
-
-    def gradient(self, x: Tensor, terms: Terms, scale: Tensor) -> tuple[Losses, Tensor]:
-        losses, gradient = self.view.gradient(x, terms, scale)
-        return losses, gradient.add_(_outside(x), alpha=2 * WALL)
 
 
 def _outside(x: Tensor) -> Tensor:
@@ -312,14 +302,10 @@ def optimise(
 
 def _card(view: View, stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
     """What a reader needs to tell what made a picture: network, losses and weights, way and versions."""
-
-    def number(weight: Any) -> Any:
-        return weight.tolist() if isinstance(weight, Tensor) else weight
-
-    terms = {
-        name: {"weight": number(weight), "loss": type(loss).__name__, "layers": list(loss.layers)}
-        for name, (weight, loss) in at(stage.terms, 1).items()
-    }
+    terms = {}
+    for name, (weight, loss) in at(stage.terms, 1).items():
+        plain = weight.tolist() if isinstance(weight, Tensor) else weight
+        terms[name] = {"weight": plain, "loss": type(loss).__name__, "layers": list(loss.layers)}
     lr = RATES[options["method"]] if options["lr"] is None else options["lr"]
     settings = {"size": max(stage.size), "steps": stage.steps, **options, "lr": lr, "terms": terms}
     made_by = {"backbone": view.net.name, "weights_sha256": view.net.sha256, "tile": view.tile}

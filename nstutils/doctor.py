@@ -3,7 +3,6 @@
 import os
 import platform
 import textwrap
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -69,26 +68,15 @@ def layers(name: str) -> str:
     rows = table(name)
     kept = {row["layer"]: row["filters kept"] for row in rows if row["filters kept"]}
     lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
-    lines[0] += "  filters kept" if kept else ""
     for row in rows:
-        size, numbers = f"{row['at 256 px']} x {row['at 256 px']}", row["filters kept"]
-        line = f"{row['layer']:<10}{row['channels']:>9}{size:>12}{row['stride']:>8}{row['field']:>7}{row['parameters']:>12,}"
-        first = " ".join(map(str, numbers[:4])) + (" …" if len(numbers) > 4 else "")
-        lines.append(line + (f"  {len(numbers)}: {first}" if numbers else ""))
+        size = f"{row['at 256 px']} x {row['at 256 px']}"
+        lines.append(
+            f"{row['layer']:<10}{row['channels']:>9}{size:>12}{row['stride']:>8}{row['field']:>7}{row['parameters']:>12,}"
+        )
     lines.append(f"{name}: {sum(row['parameters'] for row in rows):,} parameters in all")
     if kept:
-        lines.append("which of its teacher's filters each layer has kept, in its own order (3-6 is 3, 4, 5, 6):")
+        lines.append("which of its teacher's filters each layer has kept, in its own order:")
     for layer, numbers in kept.items():
-        lines += textwrap.wrap(runs(numbers), 110, initial_indent=f"{layer:<10}", subsequent_indent=" " * 10)
+        told = " ".join(map(str, numbers))
+        lines += textwrap.wrap(told, 110, initial_indent=f"{layer:<10}", subsequent_indent=" " * 10)
     return "\n".join(lines)
-
-
-def runs(numbers: Sequence[int]) -> str:
-    """Numbers in their order, three or more that count up by one as the first and the last."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return " ".join(f"{part[0]}-{part[-1]}" if len(part) > 2 else " ".join(map(str, part)) for part in parts)

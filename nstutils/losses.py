@@ -4,7 +4,7 @@ A loss is a frozen value with its target inside, called as `loss(image, activati
 of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is what an optimiser minimises.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -113,6 +113,12 @@ def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
     return product * top.reshape(-1, 1, 1).square()
 
 
+def _weighed(values: Collection[Tensor], weights: Weights, usual: float) -> Tensor:
+    """The weighted sum; where no weights are given each is the usual one."""
+    weights = [usual] * len(values) if weights is None else weights
+    return torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum(0)
+
+
 @dataclass(frozen=True, eq=False)
 class ContentLoss:
     """½ Σ (F − P)² over filters and positions (eq. 1), summed over the layers of `targets`.
@@ -155,8 +161,7 @@ class ContentLoss:
 
     def value(self, sums: Sums) -> Tensor:
         """All layers together."""
-        weights = self.weights if self.weights is not None else [1.0] * len(sums)
-        return torch.stack([w * e for w, e in zip(weights, sums.values(), strict=True)]).sum(0)
+        return _weighed(sums.values(), self.weights, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +208,7 @@ class StyleLoss:
     def value(self, sums: Sums) -> Tensor:
         """Σ w_l E_l."""
         errors = self._errors(sums)
-        weights = self.weights if self.weights is not None else [1 / len(errors)] * len(errors)
-        return torch.stack([w * e for w, e in zip(weights, errors.values(), strict=True)]).sum(0)
+        return _weighed(errors.values(), self.weights, 1 / len(errors))
 
     def by_layer(self, activations: Activations) -> dict[str, Tensor]:
         """E_l of each layer, one number a picture."""
@@ -260,8 +264,7 @@ class Mixture:
         own: list[Sums] = [{} for _ in self.losses]
         for (k, key), value in sums.items():
             own[k][key] = value
-        parts = [weight * loss.value(mine) for weight, loss, mine in zip(self.weights, self.losses, own, strict=True)]
-        return torch.stack(parts).sum(0)
+        return _weighed([loss.value(mine) for loss, mine in zip(self.losses, own, strict=True)], self.weights, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

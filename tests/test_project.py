@@ -326,18 +326,12 @@ def test_doctor_shows_which_filters_a_copy_has_kept(
     assert cli.main(["doctor", "--layers", "classroom"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 128
-    by = {line.split()[0]: line for line in lines[1:32]}
-    assert lines[0].endswith("filters kept")
-    assert by["conv1_1"].endswith(" 4: 3 9 1 7")
-    assert by["conv4_2"].endswith(" 224: 511 3 4 5 …")
-    assert by["relu4_2"].endswith(" 0")
     table = "\n".join(lines[34:])
     assert "conv1_1   3 9 1 7" in table
-    assert "conv3_1   0-3 9" in table
+    assert "conv3_1   0 1 2 3 9" in table
     assert "conv5_3   1" in table
     told = table[table.index("conv4_2") + len("conv4_2") : table.index("conv5_3")].split()
-    assert told[:3] == ["511", "3-8", "40"]
-    assert told[2:] == [str(number) for number in range(40, 474, 2)]
+    assert told == list(map(str, many))
 
 
 def test_doctor_says_nothing_of_kept_filters_where_a_file_tells_none(capsys: pytest.CaptureFixture[str]) -> None:

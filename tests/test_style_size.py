@@ -194,7 +194,7 @@ def test_the_command_line_takes_it_and_a_run_of_another_style_size_does_not_go_o
         assert "style_size: 20, not" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main([*words, "--style-size", "large"])
-    assert "'large' is not a whole number" in capsys.readouterr().err
+    assert "invalid int value: 'large'" in capsys.readouterr().err
 
 
 def test_targets_of_a_large_style_are_made_in_tiles_where_the_memory_asks_for_it_and_are_the_same(

@@ -68,7 +68,7 @@ def test_a_training_resumes_exactly_and_leaves_weights_that_load(photographs: Pa
     files = [load_file(path) for path in (straight, halved)]
     assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
     assert backbone("squeezenet", weights=straight).name == "squeezenet"
-    facts = json.loads(weights.header_of(straight)["facts"])
+    facts = json.loads(weights.read(straight).header["facts"])
     assert facts["steps"] == 4
     assert 0 <= facts["accuracy"] <= 1
 
@@ -169,7 +169,7 @@ def test_a_copy_keeps_its_teachers_filters_and_goes_on_where_it_was_stopped(
     files = [load_file(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
     assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
 
-    header = weights.header_of(tmp_path / "one.safetensors")
+    header = weights.read(tmp_path / "one.safetensors").header
     kept, scales = json.loads(header["kept"]), json.loads(header["scales"])
     net = weights.backbone("classroom", weights=tmp_path / "one.safetensors")
     p = images.load("chelsea", 64)

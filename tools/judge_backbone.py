@@ -83,7 +83,7 @@ def summed(network: str, photograph: str, style: str, image: Tensor) -> float:
 def errors(network: str, teacher: FeatureExtractor, pictures: dict[str, list[Tensor]]) -> Numbers:
     """By layer: the share of the kept filters' variance that is wrong; nothing for a network that is no copy."""
     path = Path(network) if Path(network).suffix else weights.here(network)
-    header = weights.header_of(path) if path else {}
+    header = weights.read(path).header if path else {}
     if "kept" not in header:
         return {}
     kept, copy, found = json.loads(header["kept"]), opened(network), {}

@@ -77,11 +77,8 @@ def _look(number: int) -> dict[str, Any]:
 def compare(
     histories: Mapping[str, Mapping[str, Any]], name: str = "total", against: str = "seconds", width: float = 6
 ) -> Figure:
-    """One loss of several runs, by their labels, over the seconds or the steps.
-
-    Losses of different networks have different units: runs of different backbones are refused unless every label names its own,
-    and of a run with a draft the steps after it are drawn.
-    """
+    """One loss of several runs, by their labels, over the seconds or the steps; of a run with a draft the steps after it.
+    Losses of different networks have different units: they are refused unless every label names its own."""
     used = {label: (history.get("backbone"), history.get("weights_sha256")) for label, history in histories.items()}
     silent = [label for label, (backbone, _) in used.items() if backbone and backbone not in label]
     if len(set(used.values())) > 1 and silent:
@@ -148,17 +145,8 @@ def transform_plan(p: Tensor, painted: Tensor, a: Tensor) -> Figure:
     for begin, end in ways:
         axes.annotate("", end, begin, arrowprops={"arrowstyle": "->"})
     axes.plot([0.75, 0.75], [0.7, 1.3], color="black", linewidth=1)
-    axes.annotate(
-        "",
-        (2.65, 1.45),
-        (8.9, 0.55),
-        arrowprops={
-            "arrowstyle": "->",
-            "linestyle": "--",
-            "color": COLOURS[4],
-            "connectionstyle": "angle,angleA=180,angleB=90",
-        },
-    )
+    way = {"arrowstyle": "->", "linestyle": "--", "connectionstyle": "angle,angleA=180,angleB=90"}
+    axes.annotate("", (2.65, 1.45), (8.9, 0.55), arrowprops=way | {"color": COLOURS[4]})
     axes.text(4.6, 0.25, "the gradient goes back to the weights of f alone", fontsize=9, color=COLOURS[4])
     return figure
 
@@ -181,9 +169,8 @@ def plane(
     letters = list(dict.fromkeys(letter for letter, _ in points))
     for number, letter in enumerate(letters):
         own = sorted(at for at in points if at[0] == letter)
-        axes.plot(
-            *zip(*map(points.get, own), strict=True), marker=f"${letter}$", markersize=7, **_look(number) | {"linewidth": 0.8}
-        )
+        look = _look(number) | {"marker": f"${letter}$", "markersize": 7, "linewidth": 0.8}
+        axes.plot(*zip(*map(points.get, own), strict=True), **look)
     for at in (at for at in points if at[0] == letters[-1]):
         axes.annotate(f"{at[1]:g}", points[at], (-5, -11), textcoords="offset points", ha="right", fontsize=8)
     for at in rings:
@@ -249,26 +236,23 @@ def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], num
 def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
     """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
     made (backbone, size, steps, seconds, whatever is given); `also` has other forms of it, for instance a live one."""
-    from IPython.display import Markdown, display  # only notebooks have a display
-
-    forms = {**(also or {}), "image/jpeg": encoded(figure), "text/plain": words}
-    display(forms, raw=True, metadata={"image/jpeg": {"alt": words}})
-    display(Markdown(f"*{words}* {caption(**made)}"))
+    _display(encoded(figure), words, f"*{words}* {caption(**made)}", also)
 
 
 def reference(lesson: str) -> None:
     """Show the stored figure of a lesson, made by the real network at 512 px, with the commands that make it."""
-    from IPython.display import Markdown, display
-
     folder = data_folder() / "reference"
     told = json.loads((folder / f"{lesson}.json").read_text(encoding="utf-8"))
-    display(
-        {"image/jpeg": (folder / f"{lesson}.jpg").read_bytes(), "text/plain": told["words"]},
-        raw=True,
-        metadata={"image/jpeg": {"alt": told["words"]}},
-    )
     runs = [f"{run['title']} ({run['seconds']:.0f} s):\n\n```\n{run['command']}\n```" for run in told["runs"]]
-    display(Markdown(f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:\n\n" + "\n\n".join(runs)))
+    below = f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:\n\n" + "\n\n".join(runs)
+    _display((folder / f"{lesson}.jpg").read_bytes(), told["words"], below)
+
+
+def _display(jpeg: bytes, words: str, below: str, also: Mapping[str, Any] | None = None) -> None:
+    from IPython.display import Markdown, display  # only notebooks have a display
+
+    display({**(also or {}), "image/jpeg": jpeg, "text/plain": words}, raw=True, metadata={"image/jpeg": {"alt": words}})
+    display(Markdown(below))
 
 
 def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:

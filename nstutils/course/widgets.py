@@ -1,8 +1,5 @@
-"""Explorers for the lessons: a thin shell of sliders over a pure function that draws a figure or makes a picture; and a look at
-a run as it goes.
-
-Where no kernel runs, a reader sees a still figure in their place.
-"""
+"""Explorers for the lessons: sliders over a pure function that draws a figure or makes a picture, and a look at a run as it
+goes; where no kernel runs, a reader sees a still figure in their place."""
 
 import html
 import threading
@@ -31,11 +28,8 @@ RATIOS = (1e-3, 1e-5, 1e-4, 3e-4, 3e-3, 1e-2)  # of alpha and beta, to choose fr
 
 
 def explore(draw: Draw, words: str, **controls: Sequence[Any]) -> None:
-    """Show sliders for the arguments of `draw`, each over a list of choices with the first one chosen; the figure follows.
-
-    One output holds both the sliders and a still figure of the first choices, described by `words`: a running kernel shows
-    the one, a page without it the other.
-    """
+    """Show sliders for the arguments of `draw`, each over a list of choices with the first one chosen; the figure follows. A
+    page without a kernel shows a still figure of the first choices, described by `words`."""
     box = sliders(draw, controls)
     first = draw(**{name: choices[0] for name, choices in controls.items()})
     plots.present(first, words, also=box._repr_mimebundle_())
@@ -80,12 +74,8 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
 def live(
     content: Picture, style: Picture, still: Tensor, words: str, *, ratios: Sequence[float] = RATIOS, **options: Any
 ) -> None:
-    """Choose α/β and how many of the style layers, press Start and watch `stylise` make the picture; Stop ends it and keeps
-    the picture so far.
-
-    `still` is a picture that such a run made, described by `words`: what a page without a kernel shows. `options` are those
-    of `stylise`.
-    """
+    """Choose α/β and how many of the style layers, press Start and watch `stylise` (with `options`) make the picture; Stop
+    ends it. A page without a kernel shows `still`, which such a run made, described by `words`."""
     chosen = settings(options.get("preset"), options.get("backbone"))
     family = "squeezenet" if chosen.backbone == "squeezenet" else "vgg"
     layers = list(options.get("style_layers") or STYLE_LAYERS[family])
@@ -101,11 +91,9 @@ def live(
 
 
 def started(run: Run, still: Tensor, controls: Mapping[str, Sequence[Any]], steps: int) -> ipywidgets.VBox:
-    """Sliders for the arguments of `run`, Start, Stop, a line of words, and the picture, which is `still` until a run begins.
-
-    `run` is also given `watch` and `stop`. It has a thread of its own: the kernel stays free and hears Stop in any front end.
-    Runs of earlier cells are stopped: one that is run again has lost its button.
-    """
+    """Sliders for the arguments of `run`, Start, Stop, a line of words, and the picture, `still` until a run begins. `run`
+    is also given `watch` and `stop`, and a thread of its own, so that the kernel hears Stop; runs of earlier cells are
+    stopped."""
     for earlier in tuple(UNDER_WAY):
         earlier.set()
     choices, stop, busy = menus(controls), threading.Event(), threading.Lock()
@@ -170,12 +158,9 @@ def watcher(
 
 
 def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5) -> Callable[[Step], None]:
-    """A `watch` for `stylise`: the picture as it comes, its loss and the time left, put in the place of the last ones.
-
-    `steps` are those of the whole run; a picture is drawn at most every `every` seconds, and at the end. `stop` is the event
-    that `stylise` was given too: a button sets it, which JupyterLab from 4.4 on hears while a cell runs (elsewhere interrupt
-    the kernel, which does the same).
-    """
+    """A `watch` for `stylise`: the picture as it comes (at most every `every` seconds, and at the end of `steps`), its loss
+    and the time left, in the place of the last. A button sets `stop`, which `stylise` was given too: JupyterLab from 4.4 on
+    hears it while a cell runs."""
     from IPython.display import display  # only notebooks have a display
 
     if stop is not None:

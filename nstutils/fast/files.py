@@ -28,11 +28,8 @@ def apply_file(
     size: int | None = None,
     progress: bool = False,
 ) -> dict[str, str]:
-    """Paint `source` (a picture, by path or known name, an animation, or a folder of both) and write it to `out`.
-
-    `size` is the long side in pixels (None: as it is). Of a folder, a picture that cannot be read does not stop the others:
-    what comes back says, by file, what was wrong; it is empty where all went well.
-    """
+    """Paint `source` (a picture, by path or known name, an animation, or a folder of both), its long side at `size` pixels
+    if given, and write it to `out`. What comes back says, by file of a folder, what was wrong."""
     net.share(style)
     folder, target = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
     if not folder.is_dir():

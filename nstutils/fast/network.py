@@ -112,10 +112,8 @@ class Segment(nn.ModuleList):
 
 
 class TransformNet(nn.Module):
-    """The image transform network: `width` filters at full size, four times as many in its `blocks` at a quarter of it.
-
-    `styles` are names. `norm` 'batch' and `up` 'transposed' are what the first papers had, for comparison.
-    """
+    """The image transform network: `width` filters at full size, four times as many in its `blocks` at a quarter of it;
+    `styles` are names. `norm` 'batch' and `up` 'transposed' are what the first papers had, for comparison."""
 
     def __init__(self, styles: Sequence[str], *, width: int = 16, blocks: int = 5, norm: str = "instance", up: str = "resize"):
         super().__init__()
@@ -186,12 +184,8 @@ def apply(
     tile: int | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass.
-
-    Pictures of more than 2048 x 2048 pixels, or larger than a given `tile`, go through in tiles: every normalisation first
-    collects its mean and variance over all tiles, so that the result is that of the whole picture. `progress` shows how far
-    that is.
-    """
+    """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass. Those of more than 2048 x 2048 pixels,
+    or larger than a given `tile`, go through in tiles, whose normalisations know the whole picture's moments."""
     height, width = image.shape[-2:]
     if image.ndim != 4 or image.shape[1] != 3 or min(height, width) < SMALLEST:
         raise UserError(

