@@ -13,7 +13,7 @@ from jupyter_client.manager import start_new_kernel
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nstutils import images, stylise
+from nstutils import stylise
 from nstutils.course import widgets
 from nstutils.descent import Step
 
@@ -159,95 +159,6 @@ def test_a_run_that_is_stopped_from_its_preview_keeps_the_picture(monkeypatch: p
     assert screen.lines[-1].endswith("stopped")
 
 
-SMALL: dict[str, Any] = {"size": 32, "steps": 9, "scales": "1", "content_layers": ("relu2_2",)}
-SMALL |= {"method": "adam"}  # which takes all its steps, where L-BFGS would come to an end by itself
-
-
-def live_parts(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
-    """The controls of a live explorer of the smallest run, and what was shown."""
-    shown: list[tuple[Any, dict]] = []
-    monkeypatch.setattr("IPython.display.display", lambda value, **facts: shown.append((value, facts)))
-    boxes: list[ipywidgets.VBox] = []
-    monkeypatch.setattr(widgets, "started", lambda *a: boxes.append(STARTED(*a)) or boxes[0])
-    still = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
-    widgets.live("town", "swirls", still, "A small picture.", **SMALL | {"style_layers": ("relu1_1", "relu2_1")} | options)
-    ratio, layers, buttons, told, picture = boxes[0].children
-    return ratio, layers, *buttons.children, told, picture, shown
-
-
-STARTED = widgets.started
-
-
-def until(told: ipywidgets.HTML, *words: str) -> str:
-    """Wait until a line says one of these words."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if any(word in told.value for word in words):
-            return str(told.value)
-        time.sleep(0.01)
-    raise AssertionError(f"the line says {told.value!r}, wanted one of {words}")
-
-
-def test_a_live_run_starts_shows_itself_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    ratio, layers, start, _, told, picture, _ = live_parts(monkeypatch)
-    ratio.value, layers.value, before = 1e-3, 1, picture.value
-    assert told.value == "Start makes a picture with these choices."
-    start.click()
-    said = until(told, "(", "ended early")
-    assert said.startswith("The picture after step 9 of 9: loss ")
-    assert said.endswith(", done (backbone classroom, 32 px)")
-    wanted = stylise("town", "swirls", **SMALL, beta=1e3, style_layers=["relu1_1"]).image
-    assert picture.value == images.encoded(wanted, ".jpg") != before
-
-
-def test_the_choices_of_a_live_run_reach_it_and_its_still_picture_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict] = []
-    monkeypatch.setattr(widgets, "stylise", lambda *pictures, **options: seen.append(options) or 1 / 0)
-    ratio, layers, start, _, told, picture, shown = live_parts(monkeypatch, alpha=2.0)
-    (forms, facts), _ = shown
-    assert {LIVE, "image/jpeg", "text/plain"} <= set(forms)
-    assert facts["metadata"]["image/jpeg"]["alt"] == "A small picture."
-    assert (ratio.value, layers.value) == (1e-3, 2)
-    ratio.value, before = 1e-4, picture.value
-    start.click()
-    assert until(told, "ended") == "This run ended early: division by zero."
-    assert (seen[0]["alpha"], seen[0]["beta"], seen[0]["style_layers"]) == (2.0, pytest.approx(2e4), ["relu1_1", "relu2_1"])
-    assert picture.value == before
-    start.click()  # an error leaves it ready
-    assert until(told, "ended")
-    assert len(seen) == 2
-
-
-def test_stop_ends_a_live_run_and_keeps_its_picture_and_a_second_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, start, halt, told, picture, _ = live_parts(monkeypatch, steps=100_000)
-    before = picture.value
-    start.click()
-    until(told, "step")
-    start.click()
-    assert "A run is under way" in told.value
-    halt.click()
-    said = until(told, "(")
-    assert ", stopped (backbone classroom" in said
-    assert int(said.split()[4]) < 100_000
-    assert Image.open(io.BytesIO(picture.value)).size == (32, 24)
-    assert picture.value != before
-    start.click()
-    until(told, "step")
-    halt.click()
-    until(told, "(")
-
-
-def test_words_of_an_error_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    *_, start, _, told, _, _ = live_parts(monkeypatch, layer_weights=(1.0, -1.0))
-    start.click()
-    assert until(told, "ended") == (
-        "This run ended early: layer_weights is -1.0, but a weight is a number from 0 up; give 0 to leave this part out."
-    )
-    box = STARTED(lambda **_: int("<b>"), torch.rand(1, 3, 4, 4), {"depth": [1]}, 3)
-    box.children[1].children[0].click()
-    assert "&lt;b&gt;" in until(box.children[2], "ended")
-
-
 WAITING = """
 import threading, time
 from nstutils.course import widgets
@@ -283,23 +194,6 @@ def test_stop_is_heard_by_a_kernel_while_its_cell_runs() -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-
-
-def test_a_cell_run_again_stops_the_run_of_its_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, start, _, told, *_ = live_parts(monkeypatch, steps=100_000)
-    start.click()
-    until(told, "step")
-    _, _, again, halt, line, *_ = live_parts(monkeypatch, steps=100_000)
-    assert ", stopped (" in until(told, "(", "ended early")
-    again.click()
-    until(line, "step")
-    assert len(widgets.UNDER_WAY) == 1
-    halt.click()
-    until(line, "(")
-    end = time.monotonic() + 10
-    while widgets.UNDER_WAY and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not widgets.UNDER_WAY
 
 
 @pytest.mark.parametrize("error", [RuntimeError("<b>"), TypeError("<b>"), ZeroDivisionError("<b>")])

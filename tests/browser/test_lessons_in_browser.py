@@ -1,5 +1,5 @@
-"""Every lesson runs to its end in JupyterLab and shows its pictures and no error; explorers follow their sliders, runs can be
-started and stopped, and what was shown is there after a reload."""
+"""Every lesson runs to its end in JupyterLab and shows its pictures and no error; explorers follow their sliders, a run can be
+stopped, and what was shown is there after a reload."""
 
 import re
 from pathlib import Path
@@ -19,12 +19,6 @@ stop = threading.Event()
 options = {"size": 64, "steps": 100_000, "scales": "1", "style_layers": ("relu1_1",), "content_layers": ("relu2_2",)}
 result = stylise("town", "swirls", watch=widgets.preview(100_000, stop), stop=stop, **options)
 print("kept", tuple(result.image.shape), "finished", result.finished)
-"""
-LIVE = """
-from nstutils import load
-from nstutils.course import widgets
-options = {"size": 64, "steps": STEPS, "content_layers": ("relu2_2",)}
-widgets.live("town", "swirls", load("town", 64), "The town.", **options)
 """
 EXPLORER = """
 from nstutils import load
@@ -104,32 +98,6 @@ def test_stop_is_heard_while_a_cell_computes_and_the_picture_is_kept(show: Any, 
     assert "stopped" in notebook.text(0)
     assert area.locator("img").evaluate("i => i.naturalWidth") == 64
     assert "the next cell" in notebook.text(1)
-
-
-def test_a_live_run_is_started_and_ends_with_its_picture(show: Any, lab: Any) -> None:
-    notebook = show(lab.write("live.ipynb", LIVE.replace("STEPS", "6")))
-    notebook.restart_and_run_all()
-    before = picture(notebook, 0)
-    notebook.output(0).get_by_role("button", name="Start").click()
-    notebook.output(0).get_by_text(re.compile(r"step 6 of 6: loss .+, done \(backbone classroom, 64 px\)")).wait_for()
-    wait_for_another(notebook, 0, before)
-
-
-def test_a_live_run_is_stopped_while_another_cell_computes_and_keeps_its_picture(show: Any, lab: Any) -> None:
-    busy = "import time\nprint('busy', flush=True)\ntime.sleep(600)"
-    notebook = show(lab.write("live.ipynb", LIVE.replace("STEPS", "100_000"), busy))
-    page, area = notebook.page, notebook.output(0)
-    notebook.start("notebook:restart-run-all")
-    notebook.output(1).get_by_text("busy").wait_for()  # the kernel has no time for anything else
-    area.get_by_role("button", name="Start").click()
-    area.get_by_text(re.compile(r"step \d\d+ of")).wait_for()
-    area.get_by_role("button", name="Stop").click()
-    area.get_by_text(re.compile(r", stopped \(backbone classroom")).wait_for()
-    kept = picture(notebook, 0)
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
-    notebook.wait_run()
-    assert picture(notebook, 0) == kept
-    assert area.locator("img.widget-image").evaluate("i => i.naturalWidth") == 64
 
 
 def test_after_a_reload_the_explorer_is_there_and_alive(show: Any, lab: Any) -> None:
