@@ -186,8 +186,8 @@ def test_a_mask_of_another_shape_or_all_black_is_refused_in_a_sentence(tmp_path:
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
-        (torch.ones(20, 30), r"1 x 1 x height x width, this one is \(20, 30\); reshape it"),
-        (torch.ones(1, 3, 20, 30), r"1 x 1 x height x width, this one is \(1, 3, 20, 30\); reshape it"),
+        (torch.ones(20, 30), r"the mask is a tensor \(20, 30\), wanted 1 x 1 x height x width; reshape it"),
+        (torch.ones(1, 3, 20, 30), r"the mask is a tensor \(1, 3, 20, 30\), wanted 1 x 1 x height x width; reshape it"),
         (torch.full((1, 1, 20, 30), 255.0), "outside \\[0, 1\\]; scale it"),
         (torch.full((1, 1, 20, 30), torch.nan), "outside \\[0, 1\\]; scale it"),
         (torch.ones(1, 1, 30, 20), "the mask is 20 x 30 pixels, its picture 30 x 20"),
