@@ -677,9 +677,6 @@ def test_one_pass_and_the_run_are_judged_by_the_same_terms(tmp_path: Path) -> No
     assert passing["seconds"] == (later[0]["seconds"] if later else run["seconds"])
     assert 0 < one["seconds"] < run["seconds"]
     assert torch.allclose(made["one pass"].image, fast.apply(fast.load(), load("town", 128), "swirls"), atol=0.01)
-    again = make(where, False)
-    assert again["one pass"].history == one
-    assert again["the run"].history["final"] == run["final"]
 
 
 def test_the_fast_network_is_shown_what_it_was_not_trained_on_in_its_own_styles() -> None:

@@ -42,16 +42,11 @@ class Predictions:
 
     def say(self, name: str, answer: str) -> None:
         """Answer question `name` without its box."""
-        question = self._asked(name)
-        if answer not in question.choices:
-            raise UserError(f"{answer!r} cannot be answered to {name!r}; choose from {', '.join(question.choices)}")
-        self._keep(question, answer)
+        self._keep(self._asked(name, answer), answer)
 
     def reveal(self, name: str, truth: str) -> HTML:
         """What was predicted beside what the figure shows; from now on the answer stands."""
-        question = self._asked(name)
-        if truth not in question.choices:
-            raise UserError(f"{truth!r} is none of the answers to {name!r}; choose from {', '.join(question.choices)}")
+        question = self._asked(name, truth)
         question.truth = truth
         told = "You predicted nothing" if question.said is None else f"You predicted: <b>{escape(question.said)}</b>"
         verdict = "" if question.said is None else " – right." if question.said == truth else " – not so."
@@ -69,7 +64,10 @@ class Predictions:
         if question.truth is None:
             question.said = answer
 
-    def _asked(self, name: str) -> Question:
+    def _asked(self, name: str, answer: str) -> Question:
         if name not in self.questions:
             raise UserError(f"the question {name!r} was not asked yet; run the cell that asks it first")
-        return self.questions[name]
+        question = self.questions[name]
+        if answer not in question.choices:
+            raise UserError(f"{answer!r} is none of the answers to {name!r}; choose from {', '.join(question.choices)}")
+        return question

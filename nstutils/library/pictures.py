@@ -47,7 +47,13 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if name in pictures:
         return pictures[name]
     if name in fetch.PICTURES:
-        return _fetched(name)
+        here = fetch.cached(name)
+        if here:
+            return here
+        raise FileNotFoundError(
+            f"the picture {name!r} is not on this computer yet; run `nstutils fetch {name}` with a network, "
+            f"or take the shipped picture {INSTEAD.get(name, 'swirls')!r} instead"
+        )
     if os.path.isdir(path):
         raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
     near = difflib.get_close_matches(name, [*pictures, *fetch.PICTURES], 3) or ["town", "swirls"]
@@ -55,14 +61,3 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     raise FileNotFoundError(
         f"there is no picture {name!r}; give the path of a picture file or {known} (`nstutils doctor` lists them)"
     )
-
-
-def _fetched(name: str) -> Path:
-    """The file of a picture that was fetched before."""
-    here = fetch.cached(name)
-    if not here:
-        raise FileNotFoundError(
-            f"the picture {name!r} is not on this computer yet; run `nstutils fetch {name}` with a network, "
-            f"or take the shipped picture {INSTEAD.get(name, 'swirls')!r} instead"
-        )
-    return here

@@ -7,20 +7,23 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from nstutils.course.plots import encoded
+from nstutils.fast import network as fast
 from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
 from nstutils.papers import chadebec, gatys, koc, shuvo, upes
 from nstutils.papers.drawing import signed
-from nstutils.papers.judging import verdict
+from nstutils.papers.judging import kept, place, verdict
 from nstutils.papers.rows import Case, Numbers, Plan, Row
 from nstutils.runs import store
+from nstutils.runs.resolve import identity
 from nstutils.runs.sweeps import sweep
 
 ROWS = {
@@ -61,7 +64,7 @@ def figure(
     folder = Path(os.path.expanduser(out)).absolute()
     path = files.writable(folder / f"{id}.png", (".png",))
     plan = _plan(row, chosen.preset, row.backbone or chosen.backbone, folder / "runs")
-    cases = [dataclasses.replace(case, numbers=row.numbers(case)) for case in _cases(row, plan, executor, progress)]
+    cases = [dataclasses.replace(case, numbers=row.numbers(case)) for case in _cases(id, row, plan, executor, progress)]
     holds, found = _judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
     files.write(encoded(drawing, "png", 110), path)
@@ -91,12 +94,13 @@ def _plan(row: Row, preset: str, backbone: str, folder: Path) -> Plan:
     return Plan(preset, backbone, size, steps, folder, way)
 
 
-def _cases(row: Row, plan: Plan, executor: Executor | None, progress: bool) -> list[Case]:
+def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: bool) -> list[Case]:
     """The cases of a row with their results."""
     pairs, seeds = (row.pairs[: row.few], row.seeds[:1]) if plan.preset == "smoke" else (row.pairs, row.seeds)
     cases = [Case(plan, content, style, seed) for content, style in pairs for seed in seeds] or [Case(plan)]
     if row.made:
-        return [dataclasses.replace(case, results=row.made(case, progress)) for case in cases]
+        make = row.made
+        return [dataclasses.replace(case, results=kept(_place(id, case), partial(make, case, progress))) for case in cases]
     if not row.runs:
         return cases
     asked = [row.runs(case) for case in cases]
@@ -111,6 +115,12 @@ def _cases(row: Row, plan: Plan, executor: Executor | None, progress: bool) -> l
     done = iter(sweep(cases[0].content, cases[0].style, options, progress=progress, **how))
     found = [{label: next(done) for label in runs} for runs in asked]
     return [dataclasses.replace(case, results=one) for case, one in zip(cases, found, strict=True)]
+
+
+def _place(id: str, case: Case) -> Path:
+    """Where the results of a case are kept that no sweep makes: by all that decides them."""
+    what = [case.plan.options, case.seed, identity(case.content), identity(case.style), fast.facts()["sha256"]]
+    return place(case.plan, id, what)
 
 
 def _judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any]]:

@@ -18,12 +18,12 @@ from nstutils.fast import network as fast
 from nstutils.library.weights import backbone
 from nstutils.losses import gram, total
 from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, curves, named, per_pair, table
-from nstutils.papers.judging import kept, left, place, whole
+from nstutils.papers.judging import left, whole
 from nstutils.papers.rows import EARLY, FAINT, FINE, LAYERS, LBFGS, ONCE, ONE, Case, Choice, Numbers, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.devices import choose
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import identity, prepare, style_long
+from nstutils.runs.resolve import prepare, style_long
 from nstutils.runs.tiles import View
 from nstutils.transfer import stylise
 
@@ -53,20 +53,16 @@ layer_weights = Row(
 def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
     """A run from noise with the pictures of some of its steps, by number."""
     last = case.plan.steps
-    options = case.plan.options | ONE | {"seed": case.seed}
     wanted = {1, last} | {step for step in (10, 25, 50, 100, 200, 300) if step < last}
+    seen: dict[int, Tensor] = {}
 
-    def make() -> dict[str, Result]:
-        seen: dict[int, Tensor] = {}
+    def watch(step: Step) -> None:
+        if step.index in wanted:
+            seen[step.index] = step.image.clamp(0, 1).cpu()
 
-        def watch(step: Step) -> None:
-            if step.index in wanted:
-                seen[step.index] = step.image.clamp(0, 1).cpu()
-
-        result = whole(stylise(case.content, case.style, progress=progress, watch=watch, **options))
-        return {f"{k:05}": result if k == last else Result(x, {"seconds": 0.0}, result.card) for k, x in seen.items()}
-
-    return kept(place(case.plan, "evolution", [options, identity(case.content), identity(case.style)]), make)
+    options = case.plan.options | ONE | {"seed": case.seed}
+    result = whole(stylise(case.content, case.style, progress=progress, watch=watch, **options))
+    return {f"{k:05}": result if k == last else Result(x, {"seconds": 0.0}, result.card) for k, x in seen.items()}
 
 
 def _likeness(case: Case) -> Numbers:
@@ -215,29 +211,23 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     """The shipped network's picture, and optimisation with the weights and the style's size that it was trained for: at its
     end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
     where that does not happen)."""
-    own = fast.aims() | {"seed": case.seed}
-    asked, photograph = case.plan.options | own, images.load(case.content, case.plan.size)
+    asked = case.plan.options | fast.aims() | {"seed": case.seed}
+    photograph = images.load(case.content, case.plan.size)
+    painted, history = passed_once(fast.load(), photograph, case.style, asked)
+    there: list[tuple[int, Tensor]] = []
+    numbers = itertools.count(1)  # of all scales; a step's own index begins anew at each
 
-    def make() -> dict[str, Result]:
-        painted, history = passed_once(fast.load(), photograph, case.style, asked)
-        there: list[tuple[int, Tensor]] = []
-        numbers = itertools.count(1)  # of all scales; a step's own index begins anew at each
+    def watch(step: Step) -> None:
+        number = next(numbers)
+        below = step.image.shape == painted.shape and float(step.total) < history["final"]["total"]
+        if below and not there:
+            there.append((number, step.image.clamp(0, 1).cpu()))
 
-        def watch(step: Step) -> None:
-            number = next(numbers)
-            below = step.image.shape == painted.shape and float(step.total) < history["final"]["total"]
-            if below and not there:
-                there.append((number, step.image.clamp(0, 1).cpu()))
-
-        run = whole(stylise(photograph, case.style, progress=progress, watch=watch, **asked))
-        step, image = there[0] if there else (case.plan.steps + 1, run.image)
-        at = (row["seconds"] for row in run.history["steps"] if row["step"] == step)
-        seconds = next(at, run.history["seconds"])
-        passing = Result(image, {"step": step, "seconds": seconds}, run.card)
-        return {"one pass": Result(painted, history, run.card), "passing": passing, "the run": run}
-
-    what = [asked, identity(case.content), identity(case.style), fast.facts()["sha256"]]
-    return kept(place(case.plan, "fast", what), make)
+    run = whole(stylise(photograph, case.style, progress=progress, watch=watch, **asked))
+    step, image = there[0] if there else (case.plan.steps + 1, run.image)
+    at = (row["seconds"] for row in run.history["steps"] if row["step"] == step)
+    passing = Result(image, {"step": step, "seconds": next(at, run.history["seconds"])}, run.card)
+    return {"one pass": Result(painted, history, run.card), "passing": passing, "the run": run}
 
 
 def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) -> tuple[Tensor, dict[str, Any]]:

@@ -16,12 +16,10 @@ from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, FeatureExtractor
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.papers.drawing import table
-from nstutils.papers.judging import kept, place
 from nstutils.papers.recipes import UPES_CONTENT, UPES_WEIGHTS, content_factors, factors
 from nstutils.papers.rows import FINE, ONCE, Case, Numbers, Row
 from nstutils.results import Result
 from nstutils.runs.devices import choose
-from nstutils.runs.resolve import identity
 
 
 def pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tensor, Tensor]:
@@ -97,23 +95,19 @@ def descend(
 def _followed(case: Case, progress: bool) -> dict[str, Result]:
     """U's recipe, with its pictures and printed losses; the plan's size is the shorter side."""
     plan = case.plan
-
-    def make() -> dict[str, Result]:
-        net = rounding_down(backbone(plan.backbone, pool="max").to(choose()[0]))
-        both = pictures(images.load(case.content), images.load(case.style), plan.size)
-        p, a = (x.to(net.weight.device) for x in both)
-        with torch.no_grad():
-            exact = float(loss(net, (p + a) / 2, *targets(net, p, a)))
-            off = abs(by_equations(net, (p + a) / 2, p, a) / exact - 1)
-        found = {"content": Result(p.cpu(), {"off": off}, {}), "style": Result(a.cpu(), {}, {})}
-        begin = time.perf_counter()
-        for step, value, image in descend(net, p, a, steps=plan.steps, every=max(1, plan.steps // 5)):
-            now = time.perf_counter()
-            found[f"{step:05}"] = Result(image.cpu(), {"total": value, "seconds": now - begin}, {})
-            begin = now
-        return found
-
-    return kept(place(plan, "upes", [plan.size, plan.steps, identity(case.content), identity(case.style)]), make)
+    net = rounding_down(backbone(plan.backbone, pool="max").to(choose()[0]))
+    both = pictures(images.load(case.content), images.load(case.style), plan.size)
+    p, a = (x.to(net.weight.device) for x in both)
+    with torch.no_grad():
+        exact = float(loss(net, (p + a) / 2, *targets(net, p, a)))
+        off = abs(by_equations(net, (p + a) / 2, p, a) / exact - 1)
+    found = {"content": Result(p.cpu(), {"off": off}, {}), "style": Result(a.cpu(), {}, {})}
+    begin = time.perf_counter()
+    for step, value, image in descend(net, p, a, steps=plan.steps, every=max(1, plan.steps // 5)):
+        now = time.perf_counter()
+        found[f"{step:05}"] = Result(image.cpu(), {"total": value, "seconds": now - begin}, {})
+        begin = now
+    return found
 
 
 def _printed(case: Case) -> Numbers:
