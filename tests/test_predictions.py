@@ -43,7 +43,7 @@ def test_asking_again_begins_anew(guess: Predictions) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda g: g.say("column", "stay"), "'stay' cannot be answered to 'column'; choose from grow, shrink"),
+        (lambda g: g.say("column", "stay"), "'stay' is none of the answers to 'column'; choose from grow, shrink"),
         (lambda g: g.reveal("column", "stay"), "'stay' is none of the answers to 'column'; choose from grow, shrink"),
         (lambda g: g.reveal("line", "grow"), "the question 'line' was not asked yet; run the cell that asks it first"),
     ],
