@@ -112,14 +112,14 @@ def bad_values(action: argparse.Action) -> tuple[object, ...]:
         return ("1", "", *more)
     if action.choices:
         return ("unknown", "", "nan", *more)
-    if action.type is cli.whole:
+    if action.type is int:
         return (
             *WHOLE,
             *(() if action.dest == "seed" else ("0",)),
             *(("1" + "0" * 20,) if action.dest == "seed" else ()),
             *more,
         )
-    if action.type is cli.number:
+    if action.type is float:
         return (*NUMBER, *(("0",) if action.dest == "lr" else ()), *more)
     return OWN.get(action.dest, ())
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from nstutils.fast.options import NORMS, UPS
+from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures, weights
 from nstutils.library.errors import UserError
 from nstutils.runs import tiles
@@ -117,7 +117,9 @@ class TransformNet(nn.Module):
 
     def __init__(self, styles: Sequence[str], *, width: int = 16, blocks: int = 5, norm: str = "instance", up: str = "resize"):
         super().__init__()
-        _check(styles, width, blocks, norm, up)
+        if not styles or len(set(styles)) < len(styles):
+            raise UserError(f"the styles are {', '.join(styles) or 'none'}; give at least one name, each once")
+        TrainOptions(width=width, blocks=blocks, norm=norm, up=up)  # refuses what no network can have
         self.styles, self.width, self.blocks, self.norm, self.up = tuple(styles), width, blocks, norm, up
         unit = partial(Unit, styles=len(styles), norm=norm)
         wide = 4 * width
@@ -163,15 +165,6 @@ class TransformNet(nn.Module):
         if len(given) != count or not bool((given >= 0).all() & given.isfinite().all()) or not given.sum() > 0:
             raise UserError(f"style gives {list(style)}, wanted {count} weights from 0 up, not all zero, for {names}")
         return (given / given.sum())[None]
-
-
-def _check(styles: Sequence[str], width: int, blocks: int, norm: str, up: str) -> None:
-    if not styles or len(set(styles)) < len(styles):
-        raise UserError(f"the styles are {', '.join(styles) or 'none'}; give at least one name, each once")
-    if width < 1 or blocks < 0:
-        raise UserError(f"width is {width} and blocks is {blocks}; give at least 1 filter and no negative number of blocks")
-    if norm not in NORMS or up not in UPS:
-        raise UserError(f"norm {norm!r} with up {up!r} is not known; choose from {', '.join(NORMS)} and {', '.join(UPS)}")
 
 
 @torch.no_grad()
