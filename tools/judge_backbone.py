@@ -75,8 +75,7 @@ def problem(network: str, photograph: str, style: str, size: int) -> Problem:
 def summed(network: str, photograph: str, style: str, image: Tensor) -> float:
     """The sum that a network minimises, of any picture."""
     aim = problem(network, photograph, style, max(image.shape[-2:]))
-    (stage,) = aim.stages()
-    return total(evaluate(aim.exact, image, stage.terms), stage.terms).item()  # type: ignore[arg-type]
+    return total(evaluate(aim.exact, image, aim.terms), aim.terms).item()
 
 
 @torch.no_grad()

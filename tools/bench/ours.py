@@ -45,12 +45,12 @@ def problem_of(job: Job) -> Problem:
 def facts(job: Job) -> None:
     """What the other programs' weights are computed from: kappa and the losses of the start picture; and a step's work."""
     problem = problem_of(job)
-    stage, o = problem.stages()[0], problem.options
-    losses = evaluate(problem.exact, images.load(job["start"]), stage.terms)  # type: ignore[arg-type]
-    found: dict[str, Any] = {"size": stage.size, "kappa": problem.scales[0].kappa, "alpha": o.alpha, "beta": o.beta}
-    found["total"] = float(total(losses, stage.terms))  # type: ignore[arg-type]
+    size, o = problem.scales[-1].size, problem.options
+    losses = evaluate(problem.exact, images.load(job["start"]), problem.terms)
+    found: dict[str, Any] = {"size": size, "kappa": problem.scales[0].kappa, "alpha": o.alpha, "beta": o.beta}
+    found["total"] = float(total(losses, problem.terms))
     found["elements"] = sum(target.numel() for target in problem.scales[0].content.targets.values())
-    found["work"] = preflight.work(problem.exact, problem.task.layers, [(stage.size, 1)])
+    found["work"] = preflight.work(problem.exact, problem.task.layers, [(size, 1)])
     answer(job, found)
 
 
@@ -58,16 +58,16 @@ def facts(job: Job) -> None:
 def judge(job: Job) -> None:
     """The float32 loss of every picture that the programs passed through: as it is saved (in [0, 1]), and as it was."""
     problem = problem_of(job)
-    stage = problem.stages()[0]
+    size = problem.scales[-1].size
 
     def loss(picture: Tensor) -> float:
-        return float(total(evaluate(problem.exact, picture, stage.terms), stage.terms))  # type: ignore[arg-type]
+        return float(total(evaluate(problem.exact, picture, problem.terms), problem.terms))
 
     curves = {}
     for name, file in job["files"].items():
         curves[name] = []
         for seconds, picture in torch.load(Path(file), weights_only=True):
-            whole = picture if picture.shape[-2:] == stage.size else F.interpolate(picture, stage.size, mode="bicubic")
+            whole = picture if picture.shape[-2:] == size else F.interpolate(picture, size, mode="bicubic")
             curves[name].append((seconds, loss(whole.clamp(0, 1)), loss(whole)))
     answer(job, {"curves": curves})
 
