@@ -101,8 +101,7 @@ class Case:
     @cached_property
     def p(self) -> Tensor:
         """The photograph at the size of the runs."""
-        photograph = images.load(self.content)
-        return images.resize(photograph, images.fitted(photograph, self.plan.size))
+        return images.load(self.content, self.plan.size)
 
     @cached_property
     def a(self) -> Tensor:
