@@ -13,11 +13,12 @@ from torch import Tensor
 from nstutils import backbone, images
 from nstutils.backbones import STYLE_LAYERS
 from nstutils.fast import network as fast
+from nstutils.fast.options import NORMS, UPS
 from nstutils.library import pictures
 from nstutils.losses import StyleLoss
 from nstutils.runs import tiles
 
-KINDS = list(itertools.product(fast.NORMS, fast.UPS))
+KINDS = list(itertools.product(NORMS, UPS))
 
 
 def network(styles: Sequence[str] = ("one", "other"), **plan: Any) -> fast.TransformNet:
