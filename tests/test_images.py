@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
 from nstutils import images
-from nstutils.library import fetch, files, pictures
+from nstutils.library import decoding, fetch, files, pictures
 
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -239,7 +239,7 @@ def test_whatever_a_reader_of_pillow_raises_becomes_one_sentence(tmp_path: Path,
         IndexError(),
         SyntaxError("broken"),
     ):
-        monkeypatch.setattr(images, "from_pil", lambda *_, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(decoding, "from_pil", lambda *_, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(ValueError, match="damaged") as caught:
             images.load(tmp_path / "x.png")
         assert_sentence(caught.value, "replace")
@@ -637,7 +637,7 @@ def test_two_threads_that_load_leave_warnings_as_they_were(tmp_path: Path, monke
 
     images.load(tmp_path / "x.png")
     before = list(warnings.filters)
-    monkeypatch.setattr(images, "from_pil", crossed)
+    monkeypatch.setattr(decoding, "from_pil", crossed)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(load, range(2)))
     assert warnings.filters == before

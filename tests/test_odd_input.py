@@ -26,7 +26,7 @@ from nstutils.fast import network as fast
 from nstutils.fast.files import apply_file
 from nstutils.fast.training import Photographs, train
 from nstutils.guidance import load_mask
-from nstutils.library import files
+from nstutils.library import decoding, files
 from nstutils.runs import store
 
 SHALLOW = ("--size=16", "--steps=2", "--content-layers=relu1_1", "--style-layers=relu1_1")
@@ -599,8 +599,8 @@ def test_a_very_large_picture_is_made_smaller_before_it_takes_memory(mode: str, 
         seen.append(picture.size)
         return real(picture, behind)
 
-    monkeypatch.setattr(images, "from_pil", spied)
-    monkeypatch.setattr(images, "MANY", 1000)
+    monkeypatch.setattr(decoding, "from_pil", spied)
+    monkeypatch.setattr(decoding, "MANY", 1000)
     assert (images.load("x.png", 10) - expected).abs().max() < 0.02
     assert seen == [(40, 30)]
     assert images.load("x.png").shape == (1, 3, 300, 400)
