@@ -33,7 +33,7 @@ HOMES = {
     "sweep": "runs.sweeps", "verdict": "papers.verdicts",
 }  # fmt: skip
 MODULES = {
-    **dict.fromkeys(("check", "filters", "measures", "plots", "widgets"), "course"),
+    **dict.fromkeys(("check", "filters", "measures", "plots", "ratings", "widgets"), "course"),
     **dict.fromkeys(("fast", "papers", "guidance", "images", "losses"), ""),
 }  # that lessons ask for by name, and their rooms
 __all__ = list(HOMES)

@@ -1,5 +1,6 @@
 """The documents' experiments: every row, its bounds, its measure on results made by hand, its figure; and the recipes."""
 
+import dataclasses
 import json
 import math
 import signal
@@ -26,6 +27,7 @@ from nstutils.library.settings import PRESETS, Preset
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.papers import chadebec, figures, gatys, judging, recipes, shuvo, upes
 from nstutils.papers.experiments import ROWS, Record, find
+from nstutils.papers.experiments import judged as judged_by
 from nstutils.papers.judging import place, verdict
 from nstutils.papers.rows import FINE, LAYERS, Case, Plan
 from nstutils.results import Result
@@ -85,6 +87,8 @@ def test_a_row_is_judged_over_enough_pictures_and_seeds(id: str) -> None:
     if id in SURE:
         assert not row.pairs
         return
+    if id == "rating":  # judged by people
+        return
     assert len(set(row.pairs)) >= 3
     assert len(row.seeds) >= 2 or id in (
         "feature-maps",
@@ -129,6 +133,15 @@ def test_all_figures_are_right_and_what_was_made_is_not_made_again() -> None:
         assert isinstance(again, Record)
         assert (again.numbers, again.holds) == (before["numbers"], before["holds"])
     assert {path: path.stat().st_mtime_ns for path in Path("made/runs").rglob("*.*")} == kept
+
+
+def test_ratings_are_judged_and_made_up_ones_are_not() -> None:
+    row = find("rating")
+    invented, given = chadebec.ratings.read(chadebec.ratings.example()), rated(1)
+    for votes, judged in ((invented, None), (chadebec.ratings.read("ratings.csv"), True)):
+        Path("ratings.csv").write_bytes(chadebec.ratings.written(votes))
+        told = dataclasses.replace(given, plan=dataclasses.replace(given.plan, preset="quick"))
+        assert judged_by(row, [dataclasses.replace(told, numbers=row.numbers(told))])[0] is judged
 
 
 def numbers_of(case: dict[str, Any]) -> dict[str, float]:
@@ -247,6 +260,7 @@ GOOD: dict[str, dict[str, float]] = {
     "fast-transfer": {"seconds, run / one pass": 100, "total, one pass / run": 2},
     "photoreal": {"edges": 0.5, "noise": 0.1},
     "dark-restoration": {"edges": 0.5, "colours to the bright one": 0.3, "colours to the dark one": 0.9},
+    "rating": {"agreement": 0.6},
 }
 BAD: dict[str, dict[str, dict[str, float]]] = {
     "vgg-table": {"the formula": {"off the formula": 1}, "in all": {"in all": 143_667_239}},
@@ -306,6 +320,7 @@ BAD: dict[str, dict[str, dict[str, float]]] = {
     },
     "photoreal": {"satisfactory": {"edges": 0.4}, "the start is left": {"noise": 0.05}},
     "dark-restoration": {"shape kept": {"edges": 0.4}, "colours of the bright one": {"colours to the dark one": 0.2}},
+    "rating": {"people differ": {"agreement": 0.7}},
 }
 
 
@@ -403,6 +418,13 @@ def two(labels: str, one: Tensor, other: Tensor, **losses: tuple[float, float]) 
     names = labels.split()
     finals = {label: {name: pair[k] for name, pair in losses.items()} for k, label in enumerate(names)}
     return case(dict(zip(names, (one, other), strict=True)), finals)
+
+
+def rated(turn: int) -> Case:
+    """Six pictures that three people rate alike, or each another one best."""
+    lines = [f"{who},{name},{1 + (k + 2 * turn * who) % 5}" for who in range(3) for k, name in enumerate(chadebec.RATED)]
+    Path("ratings.csv").write_text("\n".join(["rater,picture,rating", *lines]))
+    return case({})
 
 
 def starts(stripes: float, content: float, style: float) -> Case:
@@ -530,6 +552,7 @@ CASES: dict[str, tuple[Callable[[], Case], Callable[[], Case]]] = {  # a case th
         lambda: case({"run": mixed(photograph(), images.noise(SIZE, 0), 0.85)}), lambda: case({"run": photograph()}),
     ),
     "dark-restoration": (lambda: lit(0.97, 1.0), lambda: lit(0.97, chadebec.DARK)),
+    "rating": (lambda: rated(1), lambda: rated(0)),
 }  # fmt: skip
 
 

@@ -219,3 +219,49 @@ def test_style_distance_knows_no_places(toy: FeatureExtractor) -> None:
     assert measures.style_distance(picture.flip(-1), picture, toy, ["relu1_1"]) < 0.5
     repeated = measures.style_distance(picture.repeat(1, 1, 2, 2), picture, toy, ["relu1_1"])
     assert repeated < measures.style_distance(waves(6, 16).double(), picture, toy, ["relu1_1"])
+
+
+def test_content_distance_is_relative_and_zero_for_the_photograph(toy: FeatureExtractor) -> None:
+    picture, other = images.noise((16, 16), 0), images.noise((16, 16), 1)
+    assert measures.content_distance(picture, picture, toy, ["relu1_1"]) == 0
+    f, g = (toy(x, ["relu1_1"])["relu1_1"] for x in (other, picture))
+    assert measures.content_distance(other, picture, toy, ["relu1_1"]) == pytest.approx(((f - g).norm() / g.norm()).item())
+
+
+def test_rows_of_self_similarity_are_shares_of_the_cosines() -> None:
+    features = torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]).view(1, 2, 1, 3)
+    e = math.exp(10)
+    wanted = torch.tensor([[e, e, 1], [e, e, 1], [1, 1, e]])
+    assert torch.allclose(measures.self_similarity(features).exp(), (wanted / wanted.sum(1, keepdim=True))[None], atol=1e-6)
+
+
+def test_structure_distance_forgets_scale_and_sees_what_moved(toy: FeatureExtractor) -> None:
+    picture = images.noise((16, 24), 0)
+    found = [measures.structure_distance(x, picture, toy, "relu1_1") for x in (picture, 0.9 * picture, picture.flip(-1))]
+    assert found[0] == pytest.approx(0, abs=1e-6)
+    assert found[1] < found[2] / 4
+    rows, wanted = (measures.self_similarity(toy(x, ["relu1_1"])["relu1_1"])[0] for x in (picture.flip(-1), picture))
+    assert found[2] == pytest.approx((wanted.exp() * (wanted - rows)).sum(1).mean().item(), rel=1e-5)
+
+
+def test_structure_distance_of_a_large_picture_looks_at_fewer_positions(toy: FeatureExtractor) -> None:
+    seen: list[int] = []
+
+    def rows(features: torch.Tensor) -> torch.Tensor:
+        seen.append(features.shape[-2] * features.shape[-1])
+        return measures.self_similarity(features[..., :4, :4])
+
+    picture = images.noise((96, 128), 0)
+    assert measures.structure_distance(picture, picture, toy, "relu1_1", rows) == 0
+    assert seen == [48 * 64, 48 * 64]
+
+
+def test_wasserstein_compares_rows_as_sets() -> None:
+    x, y = torch.tensor([[3.0, 0, 1], [0, 0, 0]]), torch.tensor([[1.0, 2, 6], [5, -1, 2]])
+    assert measures.wasserstein(x, y).tolist() == pytest.approx([11 / 3, 10])
+
+
+def test_anchors_are_0_and_1() -> None:
+    nothing, copy = torch.tensor([0.0, 9]), torch.tensor([2.0, 5])
+    found = torch.stack([nothing, copy, torch.tensor([3.0, 8])])
+    assert measures.anchored(found, nothing, copy).tolist() == [[0, 0], [1, 1], [1.5, 0.25]]

@@ -23,6 +23,7 @@ def figures() -> list[Figure]:
         plots.show(torch.cat(pictures)),
         plots.losses(HISTORY),
         plots.compare({"one": HISTORY, "two": HISTORY}, against="step"),
+        plots.anchors({"one": [0.1, 1.2], "two": [0.4, 0.3]}, ["edges", "colours"]),
     ]
 
 

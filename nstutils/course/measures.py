@@ -1,11 +1,13 @@
 """Numbers that judge pictures without anybody's taste: each takes pictures N x 3 x H x W (N = 1) and gives one number."""
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from skimage.filters import sobel
 from torch import Tensor
+from torch.nn import functional
 
 from nstutils import images
 from nstutils.backbones import FeatureExtractor
@@ -85,5 +87,55 @@ def _histogram(picture: Tensor, bins: int = 8) -> Tensor:
 @torch.no_grad()
 def style_distance(image: Tensor, style: Tensor, judge: FeatureExtractor, layers: Sequence[str]) -> float:
     """Mean relative Gram distance ‖G − A‖/‖A‖ of the layers, in a network that should not have made the picture."""
-    made, wanted = ([gram(features) for features in judge(x, layers).values()] for x in (image, style))
-    return sum(((g - a).norm() / a.norm()).item() for g, a in zip(made, wanted, strict=True)) / len(layers)
+    return _relative([map(gram, judge(x, layers).values()) for x in (image, style)])
+
+
+@torch.no_grad()
+def content_distance(image: Tensor, photograph: Tensor, judge: FeatureExtractor, layers: Sequence[str]) -> float:
+    """Mean relative distance ‖F − P‖/‖P‖ of the layers' activations."""
+    return _relative([judge(x, layers).values() for x in (image, photograph)])
+
+
+def _relative(both: Sequence[Iterable[Tensor]]) -> float:
+    """The mean over layers of ‖made − wanted‖/‖wanted‖."""
+    return statistics.mean(((made - wanted).norm() / wanted.norm()).item() for made, wanted in zip(*both, strict=True))
+
+
+def self_similarity(features: Tensor) -> Tensor:
+    """How like each position of a layer every position is, by the cosine: N x C x H x W to N x M x M logarithms of shares."""
+    rows = functional.normalize(features.flatten(2), dim=1).mT
+    return (10 * rows @ rows.mT).log_softmax(-1)
+
+
+@torch.no_grad()
+def structure_distance(
+    image: Tensor,
+    photograph: Tensor,
+    judge: FeatureExtractor,
+    layer: str = "relu3_1",
+    rows: Callable[[Tensor], Tensor] = self_similarity,
+) -> float:
+    """CFSD: the mean Kullback-Leibler divergence from the photograph's rows of self-similarity to the picture's.
+
+    It asks what is alike within a picture, so a picture in other colours can still score 0. The published code compares
+    products over C² instead of cosines: those make every row flat, and every distance about 1e-6.
+    """
+    own, wanted = (rows(_coarse(judge(x, [layer])[layer])) for x in (image, photograph))
+    return (wanted.exp() * (wanted - own)).sum(-1).mean().item()
+
+
+def _coarse(features: Tensor, most: int = 4096) -> Tensor:
+    """A layer with so many positions at most: their square is what self-similarity takes of the memory."""
+    while features.shape[-2] * features.shape[-1] > most:
+        features = functional.avg_pool2d(features, 2)
+    return features
+
+
+def wasserstein(x: Tensor, y: Tensor) -> Tensor:
+    """The mean squared way from each row of numbers to another of as many, as sets: K x M each, K numbers."""
+    return (x.sort(-1).values - y.sort(-1).values).square().mean(-1)
+
+
+def anchored(found: Tensor, nothing: Tensor, copy: Tensor) -> Tensor:
+    """Measures on a scale from 0, what doing nothing gets, to 1, what copying the artwork gets; and beyond."""
+    return (found - nothing) / (copy - nothing)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -118,6 +119,43 @@ def lines(
     axes.set_xticks(at or range(len(ticks)), ticks)
     axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axes.legend(fontsize=8)
+    return figure
+
+
+def anchors(shares: Mapping[str, Sequence[float]], heads: Sequence[str], width: float = 9) -> Figure:
+    """Pictures on several measures, a row each, on a scale from 0 (one anchor) to 1 (the other), both marked."""
+    figure = Figure(figsize=(width, 0.4 * len(heads) + 1), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, row) in enumerate(shares.items()):
+        axes.plot(row, range(len(heads)), "osD^vP"[number % 6], color=COLOURS[number % 6], label=name, alpha=0.8)
+    for anchor in (0, 1):
+        axes.axvline(anchor, color="0.5", linewidth=0.8)
+    axes.set_yticks(range(len(heads)), heads)
+    axes.set(xlabel="0: untouched photograph, 1: part of the artwork")
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def votes(given: np.ndarray, pictures: Mapping[str, Tensor], note: str = "") -> Figure:
+    """Document C's figure 4: pictures, and below each its ratings (raters x pictures), a place of its own for each rater, with
+    mean and standard deviation."""
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    grid = figure.add_gridspec(2, len(pictures), height_ratios=(1, 1.5))
+    for number, (name, picture) in enumerate(pictures.items()):
+        axes = figure.add_subplot(grid[0, number])
+        axes.imshow(images.to_pil(picture))
+        axes.set_title(name, fontsize=9)
+        axes.set_axis_off()
+    axes = figure.add_subplot(grid[1, :])
+    for place, one in zip(np.linspace(-0.3, 0.3, len(given)), given, strict=True):
+        axes.plot(np.arange(len(one)) + place, one, "o", color=COLOURS[5], markersize=6)
+    mean, spread = np.nanmean(given, 0), np.nanstd(given, 0)
+    axes.errorbar(range(len(mean)), mean, spread, fmt="D", color=COLOURS[4], capsize=6)
+    axes.set_xticks(range(len(mean)), [f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, spread, strict=True)])
+    axes.set(
+        xlim=(-0.5, len(mean) - 0.5), xlabel="mean ± standard deviation", ylabel=f"rating by {len(given)} people", title=note
+    )
     return figure
 
 

@@ -5,6 +5,7 @@ import html
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from nstutils import images
-from nstutils.course import plots
+from nstutils.course import plots, ratings
 from nstutils.descent import Step
 from nstutils.library import files
 
@@ -107,6 +108,56 @@ def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5)
         line.update({"text/markdown": f"*{told}*", "text/plain": told}, raw=True)
 
     return watcher(show, steps, stop, every)
+
+
+def rate(pictures: Mapping[str, Tensor], path: str, words: str, seed: int = 0) -> None:
+    """Show a `rating_sheet`, and for a page without a kernel all its pictures, numbered and described by `words`."""
+    numbers = [str(number) for number in range(1, len(pictures) + 1)]
+    still = plots.show([pictures[name] for name in ratings.blind(list(pictures), "", seed)], numbers, columns=3)
+    plots.present(still, words, also=rating_sheet(pictures, path, seed)._repr_mimebundle_())
+
+
+def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ipywidgets.VBox:
+    """Pictures one by one, without their names and in an order of each rater's own, to be rated into a CSV; the keys Tab, space
+    and the arrows are enough. Every rating is kept at once: who begins again under the same word goes on."""
+    word = ipywidgets.Text(description="rater", placeholder="a name, or a word that you will know again")
+    begin, keep = (ipywidgets.Button(description=text, disabled=text == "Keep") for text in ("Begin", "Keep"))
+    rating = ipywidgets.RadioButtons(options=range(ratings.LEAST, ratings.MOST + 1), value=None, description="rating")
+    picture = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start"))
+    told, left, known = ipywidgets.HTML("Who rates? No name is kept, only a code made of it."), [""], {""}
+
+    def ask(who: str, before: str = "") -> None:
+        done = ratings.of_rater(ratings.read(path), who) if Path(path).exists() else {}
+        left[:] = [who, *(name for name in ratings.blind(list(pictures), who, seed) if name not in done)]
+        if done and who not in known:
+            left[1:] = []
+            told.value = f"This name has rated {len(done)} already: if that was you, press Begin again; else add to the name."
+        elif left[1:]:
+            picture.value = images.encoded(pictures[left[1]], ".jpg")
+            told.value = f"{before}Picture {len(pictures) - len(left) + 2} of {len(pictures)}: {ratings.MOST} is best."
+        else:
+            told.value, word.value = f"{before}All rated, thank you. Who is next?", ""
+        known.add(who)
+        rating.value, keep.disabled = None, not left[1:]
+
+    def kept() -> None:
+        if rating.value is None:
+            told.value = "Choose a number first."
+        else:
+            ratings.add(path, left[0], left[1], rating.value)
+            ask(left[0], "Kept. ")
+
+    begin.on_click(lambda _: _told(told, lambda: ask(ratings.code(word.value))))
+    keep.on_click(lambda _: _told(told, kept))
+    return ipywidgets.VBox([ipywidgets.HBox([word, begin]), picture, told, rating, keep])
+
+
+def _told(line: ipywidgets.HTML, act: Callable[[], None]) -> None:
+    """Do what a button asks for; an error is told in the line, since a front end shows no traceback."""
+    try:
+        act()
+    except Exception as error:
+        line.value = f"Not done: {html.escape(files.reason(error))}"
 
 
 def stop_button(stop: threading.Event) -> ipywidgets.Button:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from nstutils import images
 from nstutils.backbones import geometry
-from nstutils.course import measures
+from nstutils.course import measures, plots, ratings
 from nstutils.course.plots import signed
 from nstutils.library.weights import backbone, structure
 from nstutils.papers.drawing import METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, ended, history, named, said, table
@@ -511,4 +512,42 @@ dark_restoration = Row(
         "colours of the bright one": n["colours to the bright one"] < n["colours to the dark one"],
     },
     draw=table(("dark", dark, ""), STYLE, ("result", "run", TO_BOTH), width=11),
+)
+
+
+RATED = ("swirls", "mosaic", "glass", "impasto", "fields", "wave")  # the styles of one photograph, which people rate
+
+
+def _votes(case: Case) -> ratings.Ratings:
+    """The ratings in ratings.csv beside the figures, else those that ship with the course."""
+    own = case.plan.folder.parent / "ratings.csv"
+    return ratings.read(own if own.exists() else ratings.example())
+
+
+def _opinions(case: Case) -> Numbers:
+    """Means, standard deviations and agreement of the ratings, and whether they are invented."""
+    given = _votes(case)
+    votes = ratings.votes(given, RATED)
+    found = {"people": len(votes), "agreement": ratings.agreement(votes), "made up": float(ratings.made_up(given))}
+    found |= {f"mean, {name}": float(value) for name, value in zip(RATED, np.nanmean(votes, 0), strict=True)}
+    return found | {f"spread, {name}": float(value) for name, value in zip(RATED, np.nanstd(votes, 0), strict=True)}
+
+
+def _rated_drawn(cases: Sequence[Case]) -> Figure:
+    """The pictures and what people gave them."""
+    note = "MADE-UP RATINGS, an example" if cases[0].numbers["made up"] else "ratings.csv"
+    return plots.votes(ratings.votes(_votes(cases[0]), RATED), {name: cases[0].image(name) for name in RATED}, note)
+
+
+rating = Row(
+    source="C fig. 4",
+    claim="People who rate the same pictures differ.",
+    measure="Kendall's W of the ratings in ratings.csv beside the figures below 0.7 (1 is full agreement); the made-up ratings "
+    "that ship with the course are drawn, and never judged",
+    pairs=(),
+    runs=lambda case: {style: {"content": "chelsea", "style": style} for style in RATED},
+    effort=((128, 100, {}), (512, 100, {})),
+    numbers=_opinions,
+    parts=lambda n: {"people differ": n["agreement"] < 0.7},
+    draw=_rated_drawn,
 )

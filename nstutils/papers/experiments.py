@@ -65,7 +65,7 @@ def figure(
     path = files.writable(folder / f"{id}.png", (".png",))
     plan = _plan(row, chosen.preset, row.backbone or chosen.backbone, folder / "runs")
     cases = [dataclasses.replace(case, numbers=row.numbers(case)) for case in _cases(id, row, plan, executor, progress)]
-    holds, found = _judged(row, cases)
+    holds, found = judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
     files.write(encoded(drawing, "png", 110), path)
     seconds = max(time.perf_counter() - begin, _spent(cases))
@@ -123,7 +123,7 @@ def _place(id: str, case: Case) -> Path:
     return place(case.plan, id, what)
 
 
-def _judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any]]:
+def judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any]]:
     """Whether the claim holds for these cases (None where it is not to be judged by them), and the numbers of the JSON."""
     plan, told = cases[0].plan, []
     pairs: dict[tuple[str, str], list[Numbers]] = {}
@@ -132,9 +132,10 @@ def _judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any
         told.append(({"content": case.content, "style": case.style, "seed": case.seed} if case.content else {}) | case.numbers)
     holds, found = verdict(list(pairs.values()), row.parts, row.some)
     small = row.pairs and plan.preset == "smoke"
-    judged = not small and row.only in ("", plan.backbone)
+    invented = any(case.numbers.get("made up") for case in cases)
+    fit = not small and not invented and row.only in ("", plan.backbone)
     made = {"size": plan.size, "steps": plan.steps} if cases[0].results else {}
-    return holds if judged else None, made | found | {"cases": told}
+    return holds if fit else None, made | found | {"cases": told}
 
 
 def _spent(cases: Sequence[Case]) -> float:
