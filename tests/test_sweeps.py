@@ -97,17 +97,17 @@ def test_joined_terms_give_every_picture_its_own_losses_and_gradient(toy: Any) -
     styles = {layer: gram(f) for layer, f in toy(a, ("conv1_1", "relu2_1")).items()}
     parts = [
         {
-            "content": (1.0, ContentLoss({"relu1_1": shared["relu1_1"]})),
+            "content": (1.0, ContentLoss(shared)),
             "style": (3.0, StyleLoss(styles)),
             "tv": (0.0, TVLoss()),
         },
         {
-            "content": (0.0, ContentLoss(shared)),
-            "style": (2.0, StyleLoss({"relu2_1": styles["relu2_1"]})),
+            "content": (0.0, ContentLoss(shared, [1, 3.0])),
+            "style": (2.0, StyleLoss(styles, [0, 1.0])),
             "tv": (0.5, TVLoss()),
         },
         {
-            "content": (2.0, ContentLoss(toy(q, ("relu1_1",)), [0.5])),
+            "content": (2.0, ContentLoss(toy(q, ("relu1_1", "relu2_1")), [0.5, 0])),
             "style": (1.0, StyleLoss(styles, [1, 0.2])),
             "tv": (0.5, TVLoss()),
         },
@@ -128,6 +128,8 @@ def test_joined_terms_give_every_picture_its_own_losses_and_gradient(toy: Any) -
     assert joined(parts[:1] * 2)["style"][1].targets["relu2_1"] is styles["relu2_1"]
     with pytest.raises(ValueError, match="one by one"):
         joined([{"style": (1.0, StyleLoss(styles, guides=guides))} for guides in (styles, None)])
+    with pytest.raises(ValueError, match="one by one"):
+        joined([{"content": (1.0, ContentLoss(toy(q, layers)))} for layers in (("relu1_1",), ("relu2_1",))])
 
 
 @pytest.mark.parametrize("kind", [torch.contiguous_format, torch.channels_last])
@@ -144,11 +146,11 @@ def test_the_gradient_of_a_gram_matrix_lies_in_memory_as_its_features(kind: torc
 
 VARIED = [
     {"alpha": 0.1, "seed": 1},
-    {"alpha": 0, "style_layers": LAYERS, "layer_weights": [3, 0, 1]},
-    {"beta": 10.0, "content_layers": ["relu1_1", "relu3_1"], "init": "content"},
+    {"alpha": 0, "layer_weights": [3, 0]},
+    {"beta": 10.0, "init": "content"},
     {"beta": 0, "tv": 0.1, "raw_loss": True},
     {"style": "other.png", "init": "stripes", "keep_colour": "luminance"},
-    {"content": "again.png", "style_layers": ["relu2_1", "relu1_1"], "layer_weights": [3, 1]},
+    {"content": "again.png", "layer_weights": [3, 1]},
 ]
 
 
@@ -178,13 +180,16 @@ def test_a_batch_gives_what_every_run_gives_by_itself(method: str, pictures: tup
         assert result.history.keys() == single.history.keys()
 
 
-def test_sizes_methods_and_guides_that_differ_do_not_share_a_batch(pictures: tuple[str, str], batches: list[int]) -> None:
+def test_sizes_layers_methods_and_guides_that_differ_do_not_share_a_batch(
+    pictures: tuple[str, str], batches: list[int]
+) -> None:
     save((torch.arange(48) < 24).float().expand(1, 3, 32, 48), "left.png")
     apart = [{"method": "lbfgs"}, {"layer_weights": {1: [1, 1], 3: [0, 1]}}, {"content_guide": ["left.png"]}, {"tile": 64}]
     others = [{"steps": 5}, {"lr": 0.1}, {"pool": "max"}, {"size": 48, "scales": "1"}, {"dtype": "bfloat16"}]
+    others += [{"style_layers": LAYERS}, {"content_layers": ["relu1_1"]}]
     found = sweep(*pictures, [*apart, *apart[:1], {"seed": 1}, *others, {"seed": 2}], **COMMON)
-    assert sorted(batches) == [1] * 9 + [2]
-    assert [result.card["settings"]["seed"] for result in found] == [0] * 5 + [1] + [0] * 5 + [2]
+    assert sorted(batches) == [1] * 11 + [2]
+    assert [result.card["settings"]["seed"] for result in found] == [0] * 5 + [1] + [0] * 7 + [2]
     assert same(found[0], found[4])
 
 

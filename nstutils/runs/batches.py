@@ -1,4 +1,4 @@
-"""Several runs as one batch: picture k keeps the weights, layers and targets of run k."""
+"""Several runs as one batch: picture k keeps the weights and targets of run k. Runs of other layers would cost it time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nstutils.library.errors import UserError
-from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss
+from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 
 
 def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
@@ -21,41 +21,32 @@ def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
 
 
 def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
-    """One content or style loss for a batch, with all layers of its parts: weight 0 for a picture that has not asked for it."""
-    kinds = {(type(loss), bool(getattr(loss, "guides", None)), len(getattr(loss, "losses", ()))) for loss in losses}
-    kind = type(losses[0])
+    """One content or style loss for a batch."""
+    first, kind = losses[0], type(losses[0])
+    kinds = {(type(one), one.layers, bool(getattr(one, "guides", None)), len(getattr(one, "losses", ()))) for one in losses}
     if len(kinds) > 1 or kind not in (ContentLoss, StyleLoss, Mixture):
-        raise UserError("only losses of one kind, and with as many regions, can share a batch; minimise these one by one")
+        raise UserError("only losses of one kind, of the same layers and regions, can share a batch; minimise these one by one")
     if kind is Mixture:
-        regions = range(len(losses[0].losses))
-        shares = tuple(_each([loss.weights[k] for loss in losses], _device(losses[0].losses[0])) for k in regions)
+        regions, device = range(len(first.losses)), _device(first.losses[0])
+        shares = tuple(_each([loss.weights[k] for loss in losses], device) for k in regions)
         return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)  # type: ignore[misc]
-    layers = tuple(dict.fromkeys(layer for loss in losses for layer in loss.layers))
-    weights = [_each([_weight(loss, layer) for loss in losses], _device(losses[0])) for layer in layers]
-    targets = {layer: _for_each([loss.targets for loss in losses], layer) for layer in layers}
-    if not getattr(losses[0], "guides", None):
+    usual = [1.0 if kind is ContentLoss else 1 / len(first.layers)] * len(first.layers)
+    given = [usual if loss.weights is None else loss.weights for loss in losses]
+    weights = [_each(values, _device(first)) for values in zip(*given, strict=True)]
+    targets = {layer: _for_each([loss.targets[layer] for loss in losses]) for layer in first.layers}
+    if not getattr(first, "guides", None):
         return kind(targets, weights)
-    return StyleLoss(targets, weights, {layer: _for_each([loss.guides for loss in losses], layer) for layer in layers})
+    return StyleLoss(targets, weights, {layer: _for_each([loss.guides[layer] for loss in losses]) for layer in first.layers})
 
 
-def _for_each(tables: Sequence[Activations], layer: str) -> Tensor:
-    """The tensors of a layer as one batch, a stand-in for a picture that has none; a single one where all share it."""
-    given = [table[layer] for table in tables if layer in table]
-    return given[0] if all(one is given[0] for one in given) else torch.cat([table.get(layer, given[0]) for table in tables])
+def _for_each(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors as one batch; a single one where all share it."""
+    return tensors[0] if all(one is tensors[0] for one in tensors) else torch.cat(list(tensors))
 
 
 def _device(loss: ContentLoss | StyleLoss) -> torch.device:
     """Where the targets of a loss lie."""
     return next(iter(loss.targets.values())).device
-
-
-def _weight(loss: ContentLoss | StyleLoss, layer: str) -> float | Tensor:
-    """The weight of a layer in a loss, 0 where it has none."""
-    if layer not in loss.layers:
-        return 0.0
-    if loss.weights is None:
-        return 1.0 if isinstance(loss, ContentLoss) else 1 / len(loss.layers)
-    return loss.weights[loss.layers.index(layer)]
 
 
 def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:

@@ -1,4 +1,4 @@
-"""Runs that go through the network together, each with its own weights, layers, targets, start and seed: Adam and SGD treat
+"""Runs that go through the network together, each with its own weights, targets, start and seed: Adam and SGD treat
 every pixel for itself. A batch that was stopped goes on as it was, so that a sweep that was killed ends bit by bit like one
 that was not."""
 
@@ -33,8 +33,8 @@ BATCH = 600_000_000  # bytes that the pictures of a batch may take
 SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once
 # in which runs of a batch may differ that have the same targets, and what else they may
 OWN = ("alpha", "beta", "tv", "layer_weights", "seed", "init", "raw_loss", "preset")
-OTHERS = ("content_layers", "style_layers", "content", "style", "style_weights", "style_size", "style_scale", "keep_colour",
-          "size", "scales", "content_guide", "style_guide", "guide_mode")  # fmt: skip
+OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales", "content_guide",
+          "style_guide", "guide_mode")  # fmt: skip
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -80,10 +80,6 @@ def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
     alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + OTHERS} | {"sizes": wanted}
     alike |= {"regions": len(run.styles) if o.content_guide else 0}
-    if o.content_guide and o.guide_mode == "inside":  # whether a guide is empty at a scale depends on the layers
-        alike |= {"style_layers": o.style_layers}
-    if min(wanted[0]) < run.exact.smallest(run.exact.layers):  # too small for the layers that others may ask for
-        alike |= {"layers": sorted(set(run.layers))}
     targets = {key: value for key, value in run.settings.items() if key not in OWN}
     return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
