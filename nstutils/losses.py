@@ -245,7 +245,7 @@ def _check(name: str, targets: Activations, dimensions: int, weights: Weights) -
 class Mixture:
     """A weighted sum of losses under one name: several styles, each in its own region."""
 
-    losses: tuple[StyleLoss, ...]
+    losses: tuple[Any, ...]
     weights: tuple[float | Tensor, ...]
 
     @property
@@ -253,7 +253,8 @@ class Mixture:
         return tuple(dict.fromkeys(layer for loss in self.losses for layer in loss.layers))
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        return self.value(self.sums(activations))
+        parts = [weight * loss(image, activations) for weight, loss in zip(self.weights, self.losses, strict=True)]
+        return torch.stack(parts).sum(0)
 
     def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
         """The sums of every part, under its number."""

@@ -29,7 +29,7 @@ def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
     if kind is Mixture:
         regions, device = range(len(first.losses)), _device(first.losses[0])
         shares = tuple(_each([loss.weights[k] for loss in losses], device) for k in regions)
-        return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)  # type: ignore[misc]
+        return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)
     usual = [1.0 if kind is ContentLoss else 1 / len(first.layers)] * len(first.layers)
     given = [usual if loss.weights is None else loss.weights for loss in losses]
     weights = [_each(values, _device(first)) for values in zip(*given, strict=True)]

@@ -77,7 +77,7 @@ def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     wanted = run.sizes(content)
     run.style_sizes(styles, max(wanted[0]))  # refuses what no style has
     one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
-    apart = o.method == "lbfgs" or o.draft or o.tile or isinstance(o.layer_weights, Mapping)
+    apart = o.method == "lbfgs" or o.draft or o.tile or o.style_loss != "gram" or isinstance(o.layer_weights, Mapping)
     alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + OTHERS} | {"sizes": wanted}
     alike |= {"regions": len(run.styles) if o.content_guide else 0}
     targets = {key: value for key, value in run.settings.items() if key not in OWN}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GUIDE_MODES = ("simple", "inside", "field")
 RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
+STYLE_LOSSES = ("gram", "moments", "sliced", "emd")
 INITS = ("noise", "faint", "content", "style", "stripes")
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
@@ -130,6 +131,13 @@ class Options:
         "equal, or a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal; for the usual layers of "
         "classroom and vgg16-hed 0.09,0.14,0.25,0.5,1.5, so that each counts alike)",
         "schedule",
+    )
+    style_loss: str = option(
+        "gram",
+        "what is compared of the activations of two styles: their Gram matrices, the moments (mean and standard deviation) of "
+        "each filter, their clouds of points sliced along directions (Wasserstein), or point by point (emd: relaxed earth "
+        "mover's distance)",
+        choices=STYLE_LOSSES,
     )
     style_weights: Sequence[float] | None = option(None, "a weight for each style (default: equal)", "numbers")
     content_guide: "Sequence[Mask] | None" = option(None, "mask of the region for a style (repeat, one a style)", "repeated")

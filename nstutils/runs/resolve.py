@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from nstutils import guidance, images
 from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.descent import Schedule, Stage, at
+from nstutils.distances import CloudLoss, targets_of
 from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.settings import COPIES, PRESETS, settings
 from nstutils.library.weights import backbone
-from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
+from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight
 from nstutils.runs.devices import choose
 from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, weights_for
@@ -32,6 +33,7 @@ Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
 Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
 Network = Callable[..., FeatureExtractor]
+Style = StyleLoss | CloudLoss
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ def _task(content: Picture, styles: tuple[Picture, ...], options: Options, exact
         if len(set(own[name])) < len(own[name]):
             raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
         exact.check(own[name])
-    usual = None if o.style_layers else LAYER_WEIGHTS.get(exact.name)
+    usual = None if o.style_layers or o.style_loss != "gram" else LAYER_WEIGHTS.get(exact.name)
     given = usual if o.layer_weights is None else None if o.layer_weights == "equal" else o.layer_weights
     weights = layer_schedule(given, len(own["style_layers"]))
     shares = weights_for(
@@ -266,6 +268,11 @@ def _scales(task: Task, given: Pictures, made: Mapping[str, Any]) -> list[Scale]
     view = View(exact, made.get("tile", chosen))
     tiles = [o.tile or preflight.tile_for(exact, task.style_layers, size, None, "style_size") for size in fitted[-1]]
     views, scales = tuple(View(exact, tile) for tile in tiles), []
+    if o.style_loss != "gram" and not all(v.whole(s) for v, s in zip((view, *views), (wanted[-1], *fitted[-1]), strict=True)):
+        raise UserError(
+            f"style_loss {o.style_loss!r} compares pictures as wholes, and these would be computed in tiles; give a smaller "
+            "size and style_size, leave tile out, or take gram, which is a sum over tiles"
+        )
     for number, (size, own) in enumerate(zip(wanted, fitted, strict=True)):
         mode = o.guide_mode if number == len(wanted) - 1 else _mode(task, given.masks, size, own)
         count = steps // len(wanted) + (number < steps % len(wanted))  # the first take the rest
@@ -288,7 +295,7 @@ class Targets:
 
     size: Size
     content: ContentLoss
-    styles: tuple[StyleLoss, ...]  # one, or one a region
+    styles: tuple[Style, ...]  # one, or one a region, or one a style where they cannot be blended before
     style_errors: Mapping[str, float]  # E_l of x = p, by layer, and the content error of x = a: what kappa is made of
     content_errors: Mapping[str, float]
     raw: bool  # whether kappa is 1
@@ -306,10 +313,10 @@ class Targets:
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
 
 
-def _only(loss: StyleLoss, layers: Sequence[str]) -> StyleLoss:
+def _only(loss: Style, layers: Sequence[str]) -> Style:
     """The loss with some of its layers."""
     guides = {k: loss.guides[k] for k in layers} if loss.guides else None
-    return StyleLoss({k: loss.targets[k] for k in layers}, guides=guides)
+    return dataclasses.replace(loss, targets={k: loss.targets[k] for k in layers}, guides=guides, weights=None)
 
 
 @torch.no_grad()
@@ -323,20 +330,30 @@ def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
         parts = zip(artworks, scale.views, *given.masks, strict=True)
         styles = [_guided(task, scale, *part) for part in parts]
     else:
-        grams = [view.grams(a, task.style_layers) for a, view in zip(artworks, scale.views, strict=True)]
-        styles = [StyleLoss({k: sum_of(task.style_weights, [g[k] for g in grams]) for k in task.style_layers})]
+        styles = [_style(task, a, view) for a, view in zip(artworks, scale.views, strict=True)]
+        if task.options.style_loss == "gram":  # the mean of Gram matrices is one again
+            blend = {k: sum_of(task.style_weights, [loss.targets[k] for loss in styles]) for k in task.style_layers}
+            styles = [StyleLoss(blend)]
     framed = [images.cover(a, scale.size) for a in given.styles]
     errors = _errors(scale.view, content, styles, p, framed)
     return Targets(scale.size, content, tuple(styles), *errors, task.options.raw_loss, scale.steps)
 
 
-def _guided(task: Task, scale: Scale, artwork: Tensor, view: View, region: Tensor, part: Tensor) -> StyleLoss:
+def _guided(task: Task, scale: Scale, artwork: Tensor, view: View, region: Tensor, part: Tensor) -> Style:
     """The style loss of a region of the photograph, with a part of an artwork as its target."""
     there, taken = (
         guidance.propagate(F.adaptive_avg_pool2d(mask, shape), task.exact, task.style_layers, scale.mode)
         for mask, shape in ((region, scale.size), (part, (artwork.shape[-2], artwork.shape[-1])))
     )
-    return StyleLoss(view.grams(artwork, task.style_layers, taken), guides=there)
+    return dataclasses.replace(_style(task, artwork, view, taken), guides=there)
+
+
+def _style(task: Task, artwork: Tensor, view: View, guides: Activations | None = None) -> Style:
+    """The style loss that is asked for, with an artwork, or a part of it, as its target."""
+    kind = task.options.style_loss
+    if kind == "gram":
+        return StyleLoss(view.grams(artwork, task.style_layers, guides))
+    return CloudLoss(kind, targets_of(kind, view.activations(artwork, task.style_layers), guides))
 
 
 def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -345,7 +362,7 @@ def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
 
 
 def _errors(
-    view: View, content: ContentLoss, styles: Sequence[StyleLoss], p: Tensor, artworks: Sequence[Tensor]
+    view: View, content: ContentLoss, styles: Sequence[Style], p: Tensor, artworks: Sequence[Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """By layer: the style error of the photograph and the content error of the artworks, means over the styles."""
     style: Terms = {f"{k} {layer}": (1.0, _only(loss, [layer])) for k, loss in enumerate(styles) for layer in loss.layers}

@@ -1,0 +1,199 @@
+"""Other distances between two styles than that of their Gram matrices, behind the interface of `StyleLoss`.
+
+A style is a cloud of points, one a position, with the filters' responses as coordinates; each distance compares two clouds.
+Directions and samples are drawn once, from a seed of their own: L-BFGS and the best picture need one function that stays the
+same from step to step, and numbers of two runs can be compared.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
+from nstutils.library.errors import UserError
+from nstutils.losses import Activations, Weights
+
+DIRECTIONS = 64  # that a cloud is projected on
+QUANTILES = 1 << 14  # of a projected artwork that are kept at most
+SAMPLES = 1024  # points of an artwork that are kept, as STROTSS
+PAIRS, FEWEST = 1 << 21, 64  # pairs of points that are compared, and of how many of the artwork's at least
+
+
+def moments(points: Tensor) -> Tensor:
+    """Mean and standard deviation of each filter: N x C x M to N x C x 2."""
+    mean = points.mean(-1)
+    variance = (points - mean[..., None]).square().mean(-1)
+    return torch.stack([mean, (variance + 1e-8).sqrt()], -1)  # a root of zero has no derivative
+
+
+def moments_distance(points: Tensor, target: Tensor) -> Tensor:
+    """The mean over the filters of the squared differences of mean and standard deviation."""
+    return (moments(points) - target).square().sum(-1).mean(-1)
+
+
+def directions(points: Tensor, count: int) -> Tensor:
+    """So many random directions of length 1 among the filters of N x C x M points."""
+    drawn = torch.randn(count, points.shape[1], generator=torch.Generator().manual_seed(0))
+    return F.normalize(drawn, dim=1).to(points)
+
+
+def projected(points: Tensor, count: int = DIRECTIONS) -> Tensor:
+    """The points' places along so many directions, in rising order: N x C x M to N x count x M."""
+    return (directions(points, count) @ points).sort(-1).values
+
+
+class _Sliced(torch.autograd.Function):
+    """The distance and at once its derivative, few directions at a time: all of them would take more memory than a network."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, target: Tensor) -> Tensor:
+        ways, value, moved = directions(points, target.shape[1]), points.new_zeros(len(points)), []
+        for some, wanted in zip(ways.split(8), target.split(8, 1), strict=True):
+            places = some @ points
+            order = _order(places)
+            apart = places.gather(-1, order) - F.interpolate(wanted, places.shape[-1], mode="linear")
+            value += apart.square().mean(-1).sum(-1) / len(ways)
+            moved.append(torch.empty_like(apart).scatter_(-1, order, apart))
+        slope = torch.cat(moved, 1).mT @ ways * (2 / (len(ways) * points.shape[-1]))
+        ctx.save_for_backward(slope.mT)  # which lies in memory as activations do
+        return value
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        return ctx.saved_tensors[0] * upstream.view(-1, 1, 1), None
+
+
+def _order(values: Tensor) -> Tensor:
+    """What brings numbers into rising order along the last axis; numpy's way takes a sixth of torch's time."""
+    return values.argsort(-1) if values.is_cuda else torch.from_numpy(np.argsort(values.cpu().numpy(), -1)).to(values.device)
+
+
+def sliced_wasserstein(points: Tensor, target: Tensor) -> Tensor:
+    """The mean over directions of the squared 2-Wasserstein distance (Heitz et al. 2021) to a target from `projected`: of
+    numbers in order, the mean squared difference; between the quantiles of a target of another size lie straight lines."""
+    return _Sliced.apply(points, target)
+
+
+def unit(points: Tensor) -> Tensor:
+    """The points brought to length 1."""
+    return F.normalize(points, dim=1, eps=1e-6)
+
+
+def sampled(points: Tensor, count: int = SAMPLES) -> Tensor:
+    """At most `count` of the points, drawn at random, each brought to length 1: N x C x M to N x C x count."""
+    drawn = torch.randperm(points.shape[-1], generator=torch.Generator().manual_seed(0))[:count]
+    return unit(points[..., drawn.to(points.device)])
+
+
+def relaxed_emd(points: Tensor, target: Tensor) -> Tensor:
+    """The relaxed earth mover's distance (STROTSS, Kolkin et al. 2019) to a target from `sampled`: every point goes to the
+    nearest of the other cloud, by the cosine; of the two ways, the longer. All points take part, or those left out would be
+    seen as grain; so where they are many, they meet fewer of the target's."""
+    few = max(FEWEST, PAIRS // points.shape[-1])
+    x, a = unit(points), target[..., :few].expand(len(points), -1, -1)
+    return torch.stack([1 - (one * _nearest(one, other)).sum(1).mean(-1) for one, other in ((x, a), (a, x))]).amax(0)
+
+
+def _nearest(points: Tensor, others: Tensor) -> Tensor:
+    """For each point that of the others with the largest product; which one that is has no derivative."""
+    which = (points.detach().mT @ others.detach()).argmax(-1)
+    return others.gather(-1, which[:, None].expand(-1, others.shape[1], -1))
+
+
+def transport(points: Tensor, target: Tensor) -> Tensor:
+    """The relaxed earth mover's distance and, as in STROTSS, that of the moments: a cosine does not see how bright."""
+    return 4 * relaxed_emd(points, target[..., 2:]) + moments_distance(points, target[..., :2])
+
+
+class Kind(NamedTuple):
+    """One distance: what is kept of an artwork's points, how far points are from it, and the factor of its loss."""
+
+    target: Callable[[Tensor], Tensor]
+    distance: Callable[[Tensor, Tensor], Tensor]
+    factor: float  # with which photographs are as far from artworks as by `StyleLoss` with the course's weights of layers
+
+
+KINDS = {
+    "moments": Kind(moments, moments_distance, 1.0),
+    "sliced": Kind(lambda points: _thinned(projected(points)), sliced_wasserstein, 1.0),
+    "emd": Kind(lambda points: torch.cat([moments(points), sampled(points)], -1), transport, 0.5),
+}
+
+
+def _thinned(quantiles: Tensor) -> Tensor:
+    """At most QUANTILES of them."""
+    return quantiles if quantiles.shape[-1] <= QUANTILES else F.interpolate(quantiles, QUANTILES, mode="linear")
+
+
+def cloud(features: Tensor, guide: Tensor | None = None) -> Tensor:
+    """The points of N x C x H x W features, N x C x M, in float32 at least; of a guide H x W those in its brighter half."""
+    points = features.flatten(2)
+    points = points if points.dtype == torch.float64 else points.float()
+    if guide is None:
+        return points
+    if guide.shape[-2:] != features.shape[-2:]:
+        raise UserError(
+            f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
+            "layer's size with nstutils.guidance.propagate"
+        )
+    if not guide.amax() > 0:
+        raise UserError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
+    return points[..., (guide > guide.amax() / 2).flatten()]
+
+
+@dataclass(frozen=True, eq=False)
+class CloudLoss:
+    """Σ w_l D_l, where D_l is the distance named `kind` between the clouds of a layer; `targets` holds what it keeps of the
+    artwork. `weights` and `guides` are those of a `StyleLoss`; a guide takes the points of its brighter half."""
+
+    kind: str
+    targets: Activations
+    weights: Weights = None
+    guides: Activations | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.targets):
+            raise UserError(f"{len(self.weights)} weights for {len(self.targets)} layers; give one for each")
+
+    @classmethod
+    def of(
+        cls, net: FeatureExtractor, a: Tensor, layers: Sequence[str] | None = None, weights: Weights = None, kind: str = "emd"
+    ) -> Self:
+        """The loss whose target is the style of the artwork a, as `layers` see it (those of the course, if not given)."""
+        with torch.no_grad():
+            found = net(a.to(net.weight.device), layers or STYLE_LAYERS[net.family])
+        return cls(kind, targets_of(kind, found), weights)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(self.targets)
+
+    def __call__(self, image: Tensor, activations: Activations) -> Tensor:
+        distances = self.by_layer(activations).values()
+        weights = self.weights if self.weights is not None else [1 / len(distances)] * len(distances)
+        return torch.stack([w * d for w, d in zip(weights, distances, strict=True)]).sum(0)
+
+    def by_layer(self, activations: Activations) -> dict[str, Tensor]:
+        """D_l of each layer, one number a picture."""
+        return {layer: self._distance(layer, activations[layer]) for layer in self.targets}
+
+    def _distance(self, layer: str, features: Tensor) -> Tensor:
+        (_, apart, factor), target = KINDS[self.kind], self.targets[layer]
+        if not self.guides:
+            return factor * apart(cloud(features), target)
+        guides = self.guides[layer].expand(len(features), 1, -1, -1)  # each takes as many points as it likes
+        parts = zip(features.split(1), guides, target.expand(len(features), -1, -1).split(1), strict=True)
+        return factor * torch.cat([apart(cloud(one, guide), wanted) for one, guide, wanted in parts])
+
+
+def targets_of(kind: str, activations: Activations, guides: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """What a distance keeps of an artwork with these activations, by layer; with guides, of a part of it."""
+    if kind not in KINDS:
+        raise UserError(f"there is no distance {kind!r}; choose from {', '.join(KINDS)}")
+    return {k: KINDS[kind].target(cloud(f, guides[k] if guides else None)) for k, f in activations.items()}
