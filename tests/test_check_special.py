@@ -1,18 +1,16 @@
 """What only one exercise can get wrong, lesson by lesson; tests/test_check.py has what all share."""
 
-import copy
 from typing import Any
 
 import pytest
 import torch
-from exercises import RIGHT, refused
-from exercises.lesson01 import looped
+from exercises import RIGHT, WRONG, refused, solution
+from exercises.lesson01 import downwards, looped
 from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils.backbones import geometry
 from nstutils.course import check
-from nstutils.course.check import lesson01, lesson08
 from nstutils.course.check.judging import TRIES
 from nstutils.library.weights import structure
 
@@ -39,7 +37,7 @@ def test_bytes_clamped_in_place_are_refused_and_numbers_for_bytes_too() -> None:
 def test_noise_leaves_the_global_numbers_alone() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    (reseeded,) = [wrong for sentence, wrong in check.WRONG["noise"].items() if "random numbers of everybody" in sentence]
+    (reseeded,) = [wrong for sentence, wrong in WRONG["noise"].items() if "random numbers of everybody" in sentence]
     refused("noise", reseeded)
     assert torch.equal(before, torch.random.get_rng_state())
 
@@ -64,7 +62,7 @@ def test_an_answer_for_squares_alone_is_named_or_told_where_it_stops() -> None:
 
     sentence = "it works for square pictures only; take height and width from image.shape"
     TRIES["convolve"] = 2
-    assert "square" in refused("convolve", check.WRONG["convolve"][sentence])
+    assert "square" in refused("convolve", WRONG["convolve"][sentence])
     assert "for a tensor (4, 6)" in refused("convolve", square)
     assert "for a tensor (1, 3, 4, 6) it stops" in refused(
         "average_pool", lambda x: x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[2] // 2, 2).mean((3, 5))
@@ -73,9 +71,9 @@ def test_an_answer_for_squares_alone_is_named_or_told_where_it_stops() -> None:
 
 def test_a_window_is_as_wide_as_the_librarys_receptive_field() -> None:
     for row in geometry(structure("vgg19")):
-        first, last = lesson01.window([step[:3] for step in row.steps], 7)
+        first, last = downwards([step[:3] for step in row.steps], 7)
         assert last - first + 1 == row.receptive_field
-        assert first - lesson01.window([step[:3] for step in row.steps], 6)[0] == row.stride
+        assert first - downwards([step[:3] for step in row.steps], 6)[0] == row.stride
 
 
 def test_a_pool_that_is_detached_on_the_way_is_refused() -> None:
@@ -128,15 +126,18 @@ def test_a_plan_that_changes_base_spoils_no_later_try() -> None:
 
 
 def test_a_training_changes_the_painter_that_it_is_given_and_not_that_of_the_check() -> None:
-    batches, painter, loss, lr = lesson08.TRAININGS[0]
-    before = [weight.detach().clone() for weight in painter.parameters()]
-    check.training(lesson08.trained)
+    painter = check.training.given[0][1]
+    before, handed = [weight.detach().clone() for weight in painter.parameters()], []
+
+    def trained(batches: Any, painter: Any, loss: Any, lr: float) -> Any:
+        handed.append(painter)
+        return solution("training")(batches, painter, loss, lr)
+
+    check.training(trained)
     assert all(torch.equal(a, b) for a, b in zip(painter.parameters(), before, strict=True))
-    own = copy.deepcopy(painter)
-    lesson08.trained(batches, own, loss, lr)
-    assert not torch.equal(own.gain, painter.gain)
+    assert not torch.equal(handed[0].gain, painter.gain)
 
 
 def test_a_training_that_stops_is_told_with_its_inputs_in_words() -> None:
     said = refused("training", lambda batches, painter, loss, lr: painter.weight)
-    assert "for 4 tensors (1, 3, 3, 5), Painter, lost, 0.1 it stops with AttributeError" in said
+    assert "for 4 tensors (1, 3, 3, 5), Painter, a loss, 0.1 it stops with AttributeError" in said

@@ -77,9 +77,9 @@ def test_the_line_that_is_told_is_the_answers_own_even_where_a_library_stops() -
         check.gram(lambda f: torch.nn.functional.conv2d(f, f, stride="x"))  # type: ignore[call-overload]
 
 
-def mine(x: Tensor) -> Tensor:
-    """The right answer to an exercise of its own."""
-    return 2 * x
+def own(gradient: bool = False) -> check.Exercise:
+    """A check of our own, which wants its input twice."""
+    return check.Exercise("mine", "Lesson 99: twice.", [(torch.ones(2),)], [2 * torch.ones(2)], gradient=gradient)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def mine(x: Tensor) -> Tensor:
 )
 def test_a_value_that_lets_no_gradient_through_is_refused(answer: Any) -> None:
     with pytest.raises(check.CheckFailed, match="mine: the value is right, but no gradient"):
-        check.Exercise(mine, [(torch.ones(2),)], gradient=True)(answer)
+        own(gradient=True)(answer)
 
 
 def test_a_check_without_usual_mistakes_says_what_came_and_what_was_wanted() -> None:
     with pytest.raises(check.CheckFailed, match="one value is 3, wanted 2"):
-        check.Exercise(mine, [(torch.ones(2),)])(lambda x: 3 * x)
+        own()(lambda x: 3 * x)
     with pytest.raises(check.CheckFailed, match="it returns str, wanted a tensor"):
-        check.Exercise(mine, [(torch.ones(2),)])(lambda x: "two")
+        own()(lambda x: "two")
 
 
 CLAIMS = [  # holds, recorded, always, preset: whether it is other than the lesson says

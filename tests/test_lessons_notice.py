@@ -20,7 +20,7 @@ CELLS = {  # the words of a cell: its lesson, and what its settings become so th
     "by hand and by the network: equal": ("01", ""),
     "average pooling passes the gradient to every input": ("01", ""),
     "eq. 2 equals autograd": ("02", ""),
-    "check.gram(": ("03", ""),
+    "check.style_gradient(": ("03", ""),
     "eq. 6 equals autograd": ("03", ""),
     "TVLoss gives": ("04", ""),
     "along a row content falls": ("05", "size, steps, ratios = 64, 6, [1e-6, 1e-1]"),
@@ -86,7 +86,7 @@ MUTANTS: dict[str, tuple[str, Callable[[Patch], None]]] = {  # what is broken: (
         "the strength of a style does not depend on the area",
         gram_of(lambda f, guide: GRAM(f) if guide is None else GRAM(guide * f) * f[0, 0].numel()),
     ),
-    "Gram not divided by its positions": ("check.gram(", gram_of(lambda f, guide: GRAM(f, guide) * f[0, 0].numel())),
+    "Gram not divided by its positions": ("check.style_gradient(", gram_of(lambda f, guide: GRAM(f, guide) * f[0, 0].numel())),
     "content loss without its half": ("eq. 2 equals autograd", changed(losses.ContentLoss, lambda self, value: 2 * value)),
     "content loss detached from the picture": (
         "eq. 2 equals autograd",

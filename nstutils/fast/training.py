@@ -11,7 +11,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -338,6 +338,20 @@ def _saved(steps: int, target: Path) -> dict[str, Any]:
         return state
     history, net = card["history"], fast.load(target).state_dict()
     return {"card": card, "net": net, "done": steps, "seconds": history["seconds"], "rows": history["steps"], "recent": []}
+
+
+def rehearse(
+    batches: Iterable[Tensor], painter: torch.nn.Module, loss: Callable[[Tensor, Tensor], Tensor], lr: float
+) -> list[float]:
+    """A short training without judge, checkpoints or photographs, by NAdam; the loss of every step."""
+    optimiser, found = torch.optim.NAdam(painter.parameters(), lr), []
+    for crops in batches:
+        optimiser.zero_grad()
+        value = loss(painter(crops), crops)
+        value.backward()
+        optimiser.step()
+        found.append(value.item())
+    return found
 
 
 def preview(net: fast.TransformNet, names: Sequence[str] = HELD_OUT, size: tuple[int, int] = (192, 256)) -> Tensor:

@@ -1,13 +1,15 @@
 """What the tests of exercises share: the lessons' right answers, and a lesson's cells run on an answer.
 
-A new lesson NN needs `lessonNN.py` here and its name in `LESSONS`: `RIGHT` holds right answers for each exercise, in other
-words than the library's, and `GRADIENT` the exercises whose result must let gradients through. What only this lesson's
-exercises can get wrong goes into tests/test_check_special.py; tests/test_check.py does the rest.
+A new lesson NN needs `lessonNN.py` here: `RIGHT` holds right answers for each exercise, in other words than in tools/answers,
+and `GRADIENT` the exercises whose result must let gradients through. What only this lesson's exercises can get wrong goes into
+tests/test_check_special.py; tests/test_check.py does the rest.
 """
 
 import ast
 import contextlib
+import importlib
 import io
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,19 +19,17 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from exercises import lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11
 from nstutils.course import check
 
 Answer = Callable[..., Any]
-SOLUTIONS = Path(__file__).parent.parent.parent / "notebooks" / "solutions"
-LESSONS = (lesson00, lesson01, lesson02, lesson03, lesson04, lesson05, lesson06, lesson07, lesson08, lesson11)
-RIGHT: dict[str, list[Answer]] = {name: answers for lesson in LESSONS for name, answers in lesson.RIGHT.items()}
-GRADIENT = [name for lesson in LESSONS for name in lesson.GRADIENT]
-
-
-def number(name: str) -> str:
-    """The lesson of an exercise, "00" to "99": that of the module that holds its right function."""
-    return str(getattr(check, name).right.__module__)[-2:]
+ROOT = Path(__file__).parents[2]
+SOLUTIONS = ROOT / "notebooks" / "solutions"
+sys.path.insert(0, str(ROOT / "tools"))  # for the answers, which are no part of the package
+answers, storing = (importlib.import_module(name) for name in ("answers", "answers.storing"))
+LESSONS, NUMBER, WRONG, text = answers.LESSONS, answers.NUMBER, answers.WRONG, storing.text
+RIGHTS = [importlib.import_module(f"exercises.{path.stem}") for path in sorted(Path(__file__).parent.glob("lesson*.py"))]
+RIGHT: dict[str, list[Answer]] = {name: answers for lesson in RIGHTS for name, answers in lesson.RIGHT.items()}
+GRADIENT = [name for lesson in RIGHTS for name in lesson.GRADIENT]
 
 
 @cache
@@ -52,15 +52,15 @@ def imported(lesson: str) -> dict[str, Any]:
 
 def hidden(name: str, answer: Any) -> None:
     """Run the hidden tests of an exercise on an answer, with the lesson's imports."""
-    (source,) = [cell.source for cell in cells(number(name)) if cell.source.startswith(f"check.{name}(")]
+    (source,) = [cell.source for cell in cells(NUMBER[name]) if cell.source.startswith(f"check.{name}(")]
     tests = source.split("### BEGIN HIDDEN TESTS")[1].split("### END HIDDEN TESTS")[0]
-    exec(compile(tests, name, "exec"), imported(number(name)) | {f"my_{name}": answer})
+    exec(compile(tests, name, "exec"), imported(NUMBER[name]) | {f"my_{name}": answer})
 
 
 def solution(name: str) -> Answer:
     """The function that the solved lesson gives, with the lesson's imports."""
-    (source,) = [cell.source for cell in cells(number(name)) if f"def my_{name}(" in cell.source]
-    space = dict(imported(number(name)))
+    (source,) = [cell.source for cell in cells(NUMBER[name]) if f"def my_{name}(" in cell.source]
+    space = dict(imported(NUMBER[name]))
     exec(compile(source, name, "exec"), space)
     answer: Answer = space[f"my_{name}"]
     return answer

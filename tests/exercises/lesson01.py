@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils.course.check import lesson01
-
 
 def looped(image: Tensor, kernel: Tensor) -> Tensor:
     """A convolution as a beginner writes it."""
@@ -17,6 +15,14 @@ def looped(image: Tensor, kernel: Tensor) -> Tensor:
         for j in range(image.shape[1]):
             result[i, j] = (padded[i : i + 3, j : j + 3] * kernel).sum()
     return result
+
+
+def downwards(layers: Sequence[tuple[int, int, int]], position: int) -> tuple[int, ...]:
+    """The window pixel by pixel, from the last layer down."""
+    seen = {position}
+    for kernel, stride, padding in layers[::-1]:
+        seen = {place * stride - padding + k for place in seen for k in range(kernel)}
+    return min(seen), max(seen)
 
 
 def upwards(layers: Sequence[tuple[int, int, int]], position: int) -> tuple[int, int]:
@@ -39,6 +45,6 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
         lambda x: (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4,
         lambda x: x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2)).mean((-3, -1)),
     ],
-    "window": [lesson01.window, upwards],
+    "window": [downwards, upwards],
 }
 GRADIENT = ["average_pool"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 
-from nstutils.course.check.judging import Exercise, Wrong, random
+from answers.making import Answers, Wrong, random
 
 STACKS = [(3, 64), (5, 128), (7, 64), (9, 2), (7, 256), (21, 5)]
 KERNELS = [(random(*size, seed=k), random(3, 3, seed=k + 5)) for k, size in enumerate([(5, 5), (4, 6), (3, 8)])]
@@ -114,8 +114,8 @@ WINDOW: Wrong = {
     ),
 }
 EXERCISES = (
-    Exercise(stacked, STACKS, STACKED),
-    Exercise(convolve, KERNELS, CONVOLVE),
-    Exercise(average_pool, EVEN, AVERAGE_POOL, gradient=True),
-    Exercise(window, TOWERS, WINDOW),
+    Answers(stacked, STACKS, STACKED),
+    Answers(convolve, KERNELS, CONVOLVE),
+    Answers(average_pool, EVEN, AVERAGE_POOL, gradient=True),
+    Answers(window, TOWERS, WINDOW),
 )

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from answers.making import Answers, Wrong, random
 from nstutils import losses
-from nstutils.course.check.judging import Exercise, Wrong, random
 
 GUIDES = [  # shades between 0 and 1, none square but one
     (random(1, 1, 4, 6).abs(),),
@@ -124,8 +124,8 @@ BORDER_GAP: Wrong = {
     "it tells what is there; wanted what is missing, 1 − ΣT²": lambda m: 1 - border_gap(m),
 }
 EXERCISES = (
-    Exercise(unit_guide, GUIDES, UNIT_GUIDE),
-    Exercise(guided_gram, GUIDED, GUIDED_GRAM, gradient=True),
-    Exercise(guided_loss, REGIONS, GUIDED_LOSS, gradient=True),
-    Exercise(border_gap, SHARES, BORDER_GAP),
+    Answers(unit_guide, GUIDES, UNIT_GUIDE),
+    Answers(guided_gram, GUIDED, GUIDED_GRAM, gradient=True),
+    Answers(guided_loss, REGIONS, GUIDED_LOSS, gradient=True),
+    Answers(border_gap, SHARES, BORDER_GAP),
 )

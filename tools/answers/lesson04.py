@@ -1,28 +1,13 @@
 """Exercises of lesson 04: the two losses, the loop, total variation, blended styles."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from answers.making import PICTURES, Answers, Wrong, random, total
 from nstutils import losses
-from nstutils.course.check.judging import Exercise, Wrong, random, total
-from nstutils.course.check.lesson00 import PICTURES
-
-
-@dataclass(frozen=True)
-class Bowl:
-    """A loss of a picture for the loop to go down: the pixels towards a target, and their mean towards 0.5."""
-
-    target: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return total((x - self.target) ** 2) + 40 * (x.mean((1, 2, 3)) - 0.5) ** 2
-
-    def __repr__(self) -> str:
-        return "a loss"
-
+from nstutils.course.check.special import Bowl
 
 SEEN = [  # activations of the pictures and of the photograph, and a Gram matrix of the artwork
     (random(n, 3, 4, 5, seed=seed), random(1, 3, 4, 5, seed=seed + 1), losses.gram(random(1, 3, 6, 2, seed=seed + 2)))
@@ -166,8 +151,8 @@ BLEND: Wrong = {
     ),
 }
 EXERCISES = (
-    Exercise(two_losses, SEEN, TWO_LOSSES, gradient=True),
-    Exercise(descend, DESCENTS, DESCEND),
-    Exercise(total_variation, PICTURES, TOTAL_VARIATION, gradient=True),
-    Exercise(blend, MIXED, BLEND, gradient=True),
+    Answers(two_losses, SEEN, TWO_LOSSES, gradient=True),
+    Answers(descend, DESCENTS, DESCEND),
+    Answers(total_variation, PICTURES, TOTAL_VARIATION, gradient=True),
+    Answers(blend, MIXED, BLEND, gradient=True),
 )

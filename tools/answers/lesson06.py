@@ -6,9 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nstutils.course.check.judging import Exercise, Wrong, random
+from answers.making import Answers, Wrong, random
+from nstutils.course.check.special import Slope
 
-Slope = Callable[[Tensor], Tensor]
+Gradient = Callable[[Tensor], Tensor]
 ROWS = [(random(n, seed=n) + 0.5, period) for n, period in ((16, 4), (30, 8), (45, 16))]
 
 
@@ -26,23 +27,10 @@ GROUPS = [
 ]
 
 
-class Bowl:
-    """The gradient with respect to x of a loss that oscillates, so that its sign changes on the way."""
-
-    def __init__(self, turns: float) -> None:
-        self.turns = turns
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return torch.cos(self.turns * x) + 0.1
-
-    def __repr__(self) -> str:
-        return f"the gradient cos({self.turns:g} x) + 0.1"
-
-
 CLIMBS = [
-    (_picture(1, 3, 4, 6, seed=1), Bowl(7.0), 5, 0.1),
-    (_picture(2, 3, 3, 5, seed=2), Bowl(3.0), 3, 0.3),
-    (_picture(1, 3, 6, 6, seed=3), Bowl(20.0), 8, 0.05),
+    (_picture(1, 3, 4, 6, seed=1), Slope(7.0), 5, 0.1),
+    (_picture(2, 3, 3, 5, seed=2), Slope(3.0), 3, 0.3),
+    (_picture(1, 3, 6, 6, seed=3), Slope(20.0), 8, 0.05),
 ]
 
 
@@ -62,20 +50,20 @@ def _energy(v: Tensor, step: float, sine: float = 1.0) -> Tensor:
     return ((v @ angle.cos()) ** 2 + sine * (v @ angle.sin()) ** 2) / len(v) ** 2
 
 
-def uphill(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+def uphill(x: Tensor, gradient: Gradient, count: int, lr: float) -> Tensor:
     """Lesson 06: x moved `count` times by lr along the sign of the gradient, a picture in [0, 1] after every step."""
     for _ in range(count):
         x = (x + lr * gradient(x).sign()).clamp(0, 1)
     return x
 
 
-def _unclamped(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+def _unclamped(x: Tensor, gradient: Gradient, count: int, lr: float) -> Tensor:
     for _ in range(count):
         x = x + lr * gradient(x).sign()
     return x
 
 
-def _by_gradient(x: Tensor, gradient: Slope, count: int, lr: float) -> Tensor:
+def _by_gradient(x: Tensor, gradient: Gradient, count: int, lr: float) -> Tensor:
     for _ in range(count):
         x = (x + lr * gradient(x)).clamp(0, 1)
     return x
@@ -147,8 +135,8 @@ APART: Wrong = {
     ),
 }
 EXERCISES = (
-    Exercise(left_of_start, ENDS, LEFT_OF_START),
-    Exercise(energy_at, ROWS, ENERGY_AT),
-    Exercise(uphill, CLIMBS, UPHILL),
-    Exercise(apart, GROUPS, APART),
+    Answers(left_of_start, ENDS, LEFT_OF_START),
+    Answers(energy_at, ROWS, ENERGY_AT),
+    Answers(uphill, CLIMBS, UPHILL),
+    Answers(apart, GROUPS, APART),
 )

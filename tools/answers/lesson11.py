@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from nstutils.course.check.judging import Exercise, Wrong, random, total
-from nstutils.course.check.lesson00 import PICTURES
+from answers.making import PICTURES, Answers, Wrong, random, total
 
 CONVERTED = [(1e3, 64, 1024), (2.0, 8, 48), (0.5, 512, 64)]  # weight, filters, positions
 ERRORS = [(random(count, seed=seed).abs() + 0.1,) for seed, count in enumerate((5, 3, 2, 1))]
@@ -77,8 +76,8 @@ BEST_WITHIN: Wrong = {
     "it is the second at which the loss is lowest; give the loss": lambda s, v, b: s[v[s <= b].argmin()],
 }
 EXERCISES = (
-    Exercise(convert_weight, CONVERTED, CONVERT_WEIGHT),
-    Exercise(left_out, PICTURES, LEFT_OUT, gradient=True),
-    Exercise(counts_alike, ERRORS, COUNTS_ALIKE),
-    Exercise(best_within, RACES, BEST_WITHIN),
+    Answers(convert_weight, CONVERTED, CONVERT_WEIGHT),
+    Answers(left_out, PICTURES, LEFT_OUT, gradient=True),
+    Answers(counts_alike, ERRORS, COUNTS_ALIKE),
+    Answers(best_within, RACES, BEST_WITHIN),
 )

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
+from answers.making import PAIRS, Answers, Wrong, random, total
 from nstutils import losses
-from nstutils.course.check.judging import Exercise, Wrong, random, total
-from nstutils.course.check.lesson02 import PAIRS
 
 FEATURES = [(random(*shape, seed=k),) for k, shape in enumerate([(1, 2, 2, 2), (1, 3, 4, 7), (2, 4, 5, 3)])]
 ORDERS = [
@@ -92,8 +91,8 @@ STYLE_GRADIENT: Wrong = {
     "the sign is wrong: wanted G − A, not A − G": lambda f, a: -style_gradient(f, a),
 }
 EXERCISES = (
-    Exercise(gram, FEATURES, GRAM, gradient=True),
-    Exercise(shuffled, ORDERS, SHUFFLED),
-    Exercise(layer_loss, GRAMS, LAYER_LOSS, gradient=True),
-    Exercise(style_gradient, STYLES, STYLE_GRADIENT),
+    Answers(gram, FEATURES, GRAM, gradient=True),
+    Answers(shuffled, ORDERS, SHUFFLED),
+    Answers(layer_loss, GRAMS, LAYER_LOSS, gradient=True),
+    Answers(style_gradient, STYLES, STYLE_GRADIENT),
 )

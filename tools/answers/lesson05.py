@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nstutils.course.check.judging import Answer, Exercise, Wrong, by_values, random
+from answers.making import Answers, Wrong, random
 
 Plan = list[dict[str, float]]
 UNITS = [
@@ -83,17 +83,6 @@ def _piled(base: Mapping[str, float], choices: Mapping[str, Sequence[float]]) ->
     return found
 
 
-def _fault_of_plan(exercise: Exercise, answer: Answer) -> str:
-    """What is wrong with the form of a plan, else with its values."""
-    for given in exercise.inputs:
-        found = answer(*given)
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            return f"it returns {type(found).__name__}; wanted a list of dicts, one for each run"
-        if any(set(item) != set(given[0]) for item in found):
-            return "each dict needs all settings of base, the changed one among them, and no others"
-    return by_values(exercise, answer)
-
-
 RAW_ALPHA: Wrong = {
     "it is upside down: the style's loss is above, the content's below": lambda e, c, b, t: t * b * c / e.mean(),
     "beta is missing: the style weighs beta times its loss": lambda e, c, b, t: t * e.mean() / c,
@@ -134,8 +123,8 @@ ONE_AT_A_TIME: Wrong = {
     ),
 }
 EXERCISES = (
-    Exercise(raw_alpha, UNITS, RAW_ALPHA),
-    Exercise(unfinished, POINTS, UNFINISHED),
-    Exercise(next_ratio, CURVES, NEXT_RATIO),
-    Exercise(one_at_a_time, PLANS, ONE_AT_A_TIME, fault=_fault_of_plan),
+    Answers(raw_alpha, UNITS, RAW_ALPHA),
+    Answers(unfinished, POINTS, UNFINISHED),
+    Answers(next_ratio, CURVES, NEXT_RATIO),
+    Answers(one_at_a_time, PLANS, ONE_AT_A_TIME, judged="plan"),
 )

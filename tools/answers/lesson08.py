@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nstutils.course.check.judging import Exercise, Wrong, random
+from answers.making import Answers, Wrong, random
+from nstutils.course.check.special import Lighter, Painter
 
 EPSILON = 1e-5  # under the root, as everywhere in the network
 NORMALISED = [  # maps, then a scale and a shift for each channel
@@ -30,25 +31,13 @@ PAINTED = [  # normalised maps, scales and shifts of K styles, B x K weights
 ]
 
 
-def lost(painted: Tensor, crops: Tensor) -> Tensor:
-    """A loss that wants a lighter picture and yet the one it was, 4 : 1."""
-    return 4 * (painted - 2).square().mean() + (painted - crops).square().mean()
-
-
-class Painter(nn.Module):
-    """A painter of three numbers, and one more for all channels."""
-
-    def __init__(self, seed: int):
-        super().__init__()
-        self.gain, self.shift = nn.Parameter(random(3, 1, 1, seed=seed)), nn.Parameter(random(1, seed=seed + 1))
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """N x 3 x H x W to the same."""
-        return crops * self.gain + self.shift
-
-
 TRAININGS = [  # batches of crops, an untrained painter, a loss, a learning rate
-    ([random(n, 3, *size, seed=k + i) for i in range(count)], Painter(k), lost, lr)
+    (
+        [random(n, 3, *size, seed=k + i) for i in range(count)],
+        Painter(random(3, 1, 1, seed=k), random(1, seed=k + 1)),
+        Lighter(),
+        lr,
+    )
     for count, n, size, k, lr in [(4, 1, (3, 5), 0, 0.1), (6, 2, (4, 4), 20, 0.03), (5, 2, (5, 2), 40, 0.01)]
 ]
 
@@ -189,8 +178,8 @@ STYLE_BLEND: Wrong = {
     "scale and shift are exchanged": lambda y, s, b, w: style_blend(y, b, s, w),
 }
 EXERCISES = (
-    Exercise(training, TRAININGS, TRAINING),
-    Exercise(instance_norm, NORMALISED, INSTANCE_NORM, gradient=True),
-    Exercise(overlaps, WRITTEN, OVERLAPS),
-    Exercise(style_blend, PAINTED, STYLE_BLEND, gradient=True),
+    Answers(training, TRAININGS, TRAINING),
+    Answers(instance_norm, NORMALISED, INSTANCE_NORM, gradient=True),
+    Answers(overlaps, WRITTEN, OVERLAPS),
+    Answers(style_blend, PAINTED, STYLE_BLEND, gradient=True),
 )

@@ -2,12 +2,8 @@
 
 from torch import Tensor
 
-from nstutils.course.check.judging import Exercise, Wrong, random, total
+from answers.making import PAIRS, Answers, Wrong, random, total
 
-PAIRS = [  # features after the ReLU
-    (random(*shape, seed=k).relu(), random(*shape, seed=k + 9).relu())
-    for k, shape in enumerate([(1, 3, 4, 6), (1, 3, 4, 6), (2, 5, 3, 2)])
-]
 STEPS = [  # pictures in [0, 1], slopes of both signs, some of them steep enough to leave [0, 1]
     (random(*shape, seed=k).abs(), 4 * random(*shape, seed=k + 5), lr)
     for k, (shape, lr) in enumerate([((1, 3, 4, 6), 0.1), ((1, 3, 5, 5), 0.4), ((2, 3, 3, 4), 1.0)])
@@ -70,8 +66,8 @@ RELATIVE_ERROR: Wrong = {
     "it divides value by value before the sum; divide sum by sum": lambda f, p: total((f - p) ** 2 / (p**2 + 1e-8)),
 }
 EXERCISES = (
-    Exercise(content_loss, PAIRS, CONTENT_LOSS, gradient=True),
-    Exercise(content_gradient, PAIRS, CONTENT_GRADIENT),
-    Exercise(step_down, STEPS, STEP_DOWN),
-    Exercise(relative_error, PAIRS, RELATIVE_ERROR),
+    Answers(content_loss, PAIRS, CONTENT_LOSS, gradient=True),
+    Answers(content_gradient, PAIRS, CONTENT_GRADIENT),
+    Answers(step_down, STEPS, STEP_DOWN),
+    Answers(relative_error, PAIRS, RELATIVE_ERROR),
 )
