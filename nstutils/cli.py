@@ -24,7 +24,7 @@ from nstutils.library import fetch
 from nstutils.library.errors import UserError, explained, scarce
 from nstutils.library.settings import BACKBONES, PRESETS
 from nstutils.papers import figures
-from nstutils.runs.options import Options
+from nstutils.runs.options import WAYS, Options
 
 
 class Said(NamedTuple):
@@ -77,10 +77,14 @@ def _presets() -> str:
 
 
 def _stylise(command: argparse.ArgumentParser) -> None:
-    command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept")
+    command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept, or a clip: an "
+                         "animated GIF or WebP, or a folder of numbered frames")  # fmt: skip
     command.add_argument("style", metavar="STYLE", nargs="+", help="path or name of a style picture; several are blended")
-    command.add_argument("-o", "--out", required=True, metavar="OUT", help="picture to write (.png, .jpg, .tif, .webp)")
+    command.add_argument("-o", "--out", required=True, metavar="OUT", help="picture to write (.png, .jpg, .tif, .webp); of a "
+                         "clip an animation (.gif, .webp) or a folder")  # fmt: skip
     _options(command, Options)
+    command.add_argument("--temporal", nargs="?", const="flow", metavar="KIND", choices=WAYS,
+                         help=f"CONTENT is a clip: how each frame begins, {', '.join(WAYS)} (default: flow)")  # fmt: skip
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
     _speaks(command, "{out, finished, steps, seconds, backbone, weights_sha256, final: the losses of OUT}")
@@ -122,6 +126,8 @@ def _fast(command: argparse.ArgumentParser) -> None:
         "--style", type=style, metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)"
     )
     use.add_argument("--size", type=int, metavar="N", help="long side in pixels (default: as IN is)")
+    use.add_argument("--temporal", action="store_true", help="IN is a clip, an animation or a folder of numbered frames: blend "
+                     "each frame with the last, brought along the motion (default: no)")  # fmt: skip
     _speaks(use, "{out, seconds, wrong: what could not be painted, by file}")
     use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast.files")
 
@@ -179,6 +185,9 @@ READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option
 
 def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils stylise`."""
+    if args.temporal or os.path.isdir(args.content):
+        yield from run_clip(args)
+        return
     from nstutils.transfer import stylise
 
     worked = threading.Event()
@@ -195,6 +204,24 @@ def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
         line = (f"stopped after step {steps} of {card['settings']['steps']}: {args.out} is the picture so far; "
                 "go on with the same command and --resume")  # fmt: skip
     yield Said(line, facts, not result.finished)
+
+
+def run_clip(args: argparse.Namespace) -> Iterator[Said]:
+    """`nstutils stylise` of a clip."""
+    from nstutils.runs.clips import stylise_clip
+
+    if args.history:
+        raise UserError("--history is for pictures; the card of a clip, OUT.run.json, has the losses of every frame")
+    options = {item.name: getattr(args, item.name) for item in dataclasses.fields(Options)}
+    own = {"out": args.out, "temporal": args.temporal or "flow", "resume": args.resume, "progress": not args.quiet}
+    card = stylise_clip(args.content, args.style, **own, **options)
+    done = len(card["frames"])
+    seconds = sum(row["seconds"] for row in card["frames"])
+    line = f"{args.out}: {done} frames, {seconds / max(1, done):.1f} s each"
+    if not card["finished"]:
+        line = f"stopped: {done} frames are kept; go on with the same command and --resume"
+    facts = {"out": args.out, "finished": card["finished"], "frames": done, "seconds": seconds}
+    yield Said(line, facts | {name: card[name] for name in ("backbone", "weights_sha256")}, not card["finished"])
 
 
 def run_figure(args: argparse.Namespace) -> Iterator[Said]:
@@ -288,7 +315,8 @@ def run_fast_apply(args: argparse.Namespace) -> Iterator[Said]:
     from nstutils.fast.files import apply_file
 
     begin = time.perf_counter()
-    wrong = apply_file(fast.load(args.model), args.source, args.out, args.style, size=args.size, progress=not args.quiet)
+    wrong = apply_file(fast.load(args.model), args.source, args.out, args.style, size=args.size, temporal=args.temporal,
+                       progress=not args.quiet)  # fmt: skip
     for name, reason in wrong.items():
         yield Said(f"{name}: {reason}", failed=True)
     seconds = time.perf_counter() - begin

@@ -278,6 +278,21 @@ class TVLoss:
         return image.diff(dim=-2).square().sum((1, 2, 3)) + image.diff(dim=-1).square().sum((1, 2, 3))
 
 
+@dataclass(frozen=True, eq=False)
+class TemporalLoss:
+    """The mean of m (x − ω)² over the pixels: ω is what the frame before lets expect of this one, the mask m (N x 1 x H x W)
+    where it can know (1) and where something has just come into view (0). Ruder 2016; with ω = the last picture + what changed
+    between the frames, and no mask, the frame-difference loss of Xu 2021."""
+
+    target: Tensor
+    mask: Tensor | None = None
+    layers: tuple[str, ...] = ()
+
+    def __call__(self, image: Tensor, activations: Activations) -> Tensor:
+        change = (image - self.target).square()
+        return (change if self.mask is None else self.mask * change).mean((1, 2, 3))
+
+
 def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms) -> dict[str, Tensor]:
     """The raw (unweighted) losses of every term, one number a picture, from one pass through the network."""
     layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))

@@ -9,7 +9,9 @@ from PIL import Image
 
 from nstutils import cli, images
 from nstutils.fast import network as fast
-from nstutils.fast.files import apply_file, durations
+from nstutils.fast.files import STEADY, apply_file, steadied
+from nstutils.motion import warp
+from nstutils.runs.frames import animation
 
 TINY = ("--steps=2", "--batch=1", "--size=32", "--style-size=48", "--width=4", "--blocks=1")
 
@@ -52,7 +54,7 @@ def test_a_picture_is_painted_at_its_own_size_or_the_one_asked_for(net: fast.Tra
 def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, tmp_path: Path, begin: str, end: str) -> None:
     source, out = moving(tmp_path / f"in{begin}", [100, 250, 80]), tmp_path / f"out{end}"
     apply_file(net, source, out)
-    assert durations(out) == [100, 250, 80]
+    assert animation(out).times == (100, 250, 80)
     with Image.open(source) as before, Image.open(out) as after:
         assert after.size == before.size
         for k in range(3):
@@ -75,7 +77,7 @@ def test_a_still_gif_may_become_a_png_and_a_png_a_gif(net: fast.TransformNet, tm
     source = moving(tmp_path / "in.gif", [50])
     apply_file(net, source, tmp_path / "out.png")
     apply_file(net, tmp_path / "out.png", tmp_path / "again.gif")
-    assert len(durations(tmp_path / "again.gif")) == 1
+    assert len(animation(tmp_path / "again.gif").times) == 1
 
 
 def test_of_a_folder_a_damaged_picture_does_not_stop_the_others(net: fast.TransformNet, tmp_path: Path) -> None:
@@ -154,3 +156,17 @@ def test_a_name_that_cannot_be_written_is_refused_before_anything_is_computed(
     monkeypatch.setattr(fast, "apply", lambda *given: pytest.fail("it computed"))
     with pytest.raises(ValueError, match="cannot tell the format of .*; end its name in"):
         apply_file(net, source, tmp_path / out)
+
+
+def test_frames_are_blended_with_the_last_along_the_motion(net: fast.TransformNet, tmp_path: Path) -> None:
+    pictures = [images.noise((20, 24), seed) for seed in (1, 2)]
+    first, second = (fast.apply(net, picture) for picture in pictures)
+    way, seen = torch.full((1, 2, 20, 24), 2.0), (torch.arange(24) < 9).float().expand(1, 1, 20, 24)
+    made = list(steadied(net, pictures, None, lambda number, before, now: (way, seen)))
+    assert torch.equal(made[0], first)
+    assert torch.allclose(made[1], second.lerp(warp(first, way), STEADY * seen))
+    for number, picture in enumerate(pictures):
+        images.save(picture, tmp_path / "in" / f"{number}.png")
+    assert apply_file(net, tmp_path / "in", tmp_path / "out", temporal=True) == {}
+    assert (images.load(tmp_path / "out" / "000001.png") - first).abs().mean() < 0.02
+    assert images.load(tmp_path / "out" / "000002.png").shape == first.shape

@@ -12,6 +12,7 @@ from torch.nn import functional
 from nstutils import images
 from nstutils.backbones import FeatureExtractor
 from nstutils.losses import gram
+from nstutils.motion import warp
 
 
 def psnr(image: Tensor, wanted: Tensor) -> float:
@@ -139,3 +140,9 @@ def wasserstein(x: Tensor, y: Tensor) -> Tensor:
 def anchored(found: Tensor, nothing: Tensor, copy: Tensor) -> Tensor:
     """Measures on a scale from 0, what doing nothing gets, to 1, what copying the artwork gets; and beyond."""
     return (found - nothing) / (copy - nothing)
+
+
+def warping_error(before: Tensor, now: Tensor, way: Tensor, seen: Tensor) -> float:
+    """How far a frame is from the one before brought along the motion: root mean square, where that shows the same (`seen`)."""
+    squares = (now - warp(before, way)).square().mean(1, keepdim=True) * seen
+    return (squares.sum() / seen.sum()).sqrt().item()

@@ -1,12 +1,9 @@
 """Files through a fast network: a picture, every picture of a folder, or every frame of an animated GIF or WebP."""
 
 import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from PIL import Image, ImageSequence
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -14,9 +11,12 @@ from nstutils import images
 from nstutils.fast import network as fast
 from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
+from nstutils.motion import warp
+from nstutils.runs import frames
+from nstutils.runs.clips import Motion, estimated
 
-ANIMATED = {".gif": "GIF", ".webp": "WEBP"}
 READ = (*images.FORMATS, ".gif")
+STEADY = 0.5  # of a frame is the last one brought along; more makes it hardly steadier, and softer
 
 
 def apply_file(
@@ -26,11 +26,18 @@ def apply_file(
     style: fast.Style = None,
     *,
     size: int | None = None,
+    temporal: bool = False,
     progress: bool = False,
 ) -> dict[str, str]:
     """Paint `source` (a picture, by path or known name, an animation, or a folder of both), its long side at `size` pixels
-    if given, and write it to `out`. What comes back says, by file of a folder, what was wrong."""
+    if given, and write it to `out`. What comes back says, by file of a folder, what was wrong.
+
+    With `temporal` the source is a clip, and every frame is blended with the last one, brought along the motion.
+    """
     net.share(style)
+    if temporal:
+        _clip(net, frames.read(source), Path(os.path.expanduser(out)), style, size, True, progress)
+        return {}
     folder, target = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
     if not folder.is_dir():
         _file(net, pictures.find(source), target, style, size, progress)
@@ -51,42 +58,34 @@ def apply_file(
 
 def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
     """One picture or animation."""
-    if out.exists() and out.samefile(path):
-        raise UserError(f"{out} is the file to read; give another name to save under")
-    times, end = durations(path), out.suffix.lower()
-    if end != ".gif" and len(times) == 1:
+    clip, end = frames.animation(path), out.suffix.lower()
+    if end != ".gif" and len(clip.times) == 1:
+        if out.exists() and out.samefile(path):
+            raise UserError(f"{out} is the file to read; give another name to save under")
         files.writable(out, images.FORMATS)
         images.save(fast.apply(net, images.load(path, size), style, progress=progress), out)
-        return
-    if end not in ANIMATED:
-        raise UserError(f"{path.name} has {len(times)} frames, which {out.name} cannot hold; end its name in .gif or .webp")
-    files.writable(out, ANIMATED)
-    bar = tqdm(_frames(path, len(times), size), total=len(times), disable=not progress, desc="frames", unit="frame", delay=0.3)
-    painted = (images.to_pil(fast.apply(net, frame, style)) for frame in bar)
-    facts = images.QUALITY.get(ANIMATED[end], {}) | _loop(path, ANIMATED[end])
-    with files.atomic(out) as part:
-        next(painted).save(part, ANIMATED[end], save_all=True, append_images=painted, duration=times, **facts)
+    else:
+        _clip(net, clip, out, style, size, False, progress)
 
 
-def durations(path: Path) -> list[int]:
-    """How long each frame of an animation is shown, in thousandths of a second; of a still, one number."""
-    with images.opened(path) as file:
-        if file.format not in ANIMATED.values():
-            return [100]
-        return [frame.copy().info.get("duration", 100) for frame in ImageSequence.Iterator(file)]  # WebP tells once it is read
+def _clip(
+    net: fast.TransformNet, clip: frames.Clip, out: Path, style: fast.Style, size: int | None, temporal: bool, progress: bool
+) -> None:
+    """Every frame of a clip; one is in memory at a time."""
+    place, count = frames.place(out, clip), len(clip.times)
+    bar = tqdm(clip.frames(size), total=count, disable=not progress, desc="frames", unit="frame", delay=0.3)
+    frames.write(steadied(net, bar, style) if temporal else (fast.apply(net, frame, style) for frame in bar), clip, place)
 
 
-def _loop(path: Path, kind: str) -> dict[str, Any]:
-    """How often it plays; a GIF that says nothing plays once, which WebP writes as 1 and GIF by saying nothing."""
-    with Image.open(path) as file:
-        if "loop" in file.info or file.format != "GIF":
-            return {"loop": file.info.get("loop", 0)}
-        return {"loop": 1} if kind == "WEBP" else {}
-
-
-def _frames(path: Path, count: int, size: int | None) -> Iterator[Tensor]:
-    """The frames, one read after the other: one is in memory at a time."""
-    with images.opened(path) as file:
-        for frame in islice(ImageSequence.Iterator(file), count):
-            image = images.from_pil(frame)
-            yield image if size is None else images.resize(image, size)
+def steadied(
+    net: fast.TransformNet, pictures: Iterable[Tensor], style: fast.Style, moves: Motion = estimated
+) -> Iterator[Tensor]:
+    """The frames painted, each blended with the last one, brought along the motion, where that shows the same."""
+    last: tuple[Tensor, Tensor] | None = None
+    for number, frame in enumerate(pictures):
+        image = fast.apply(net, frame, style).cpu()
+        if last:
+            back, seen = moves(number, last[0], frame)
+            image = image.lerp(warp(last[1], back), STEADY * seen)
+        yield image
+        last = frame, image

@@ -20,6 +20,7 @@ GUIDE_MODES = ("simple", "inside", "field")
 RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
 STYLE_LOSSES = ("gram", "moments", "sliced", "emd")
 INITS = ("noise", "faint", "content", "style", "stripes")
+WAYS = ("independent", "warm", "warped", "flow", "difference")  # how a frame of a clip begins from the last, `runs.clips`
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 

@@ -54,11 +54,12 @@ def announcement(parts: Sequence[Ahead]) -> str:
         return ""
     most = [memory(p.net, p.layers, p.steps[-1][0], p.method) for p in parts]
     most += [memory(view, p.layers, size, None) for p in parts for view, size in p.passes]
-    told = f"{_span(sum(map(stepping, parts)))} and {max(most) / 1e9:.1f} GB" + f", in tiles of {tile} pixels" * bool(tile)
-    return f"this run will take {told}, once its targets are computed, which takes {_span(sum(map(passing, parts)))}"
+    told = f"{span(sum(map(stepping, parts)))} and {max(most) / 1e9:.1f} GB" + f", in tiles of {tile} pixels" * bool(tile)
+    return f"this run will take {told}, once its targets are computed, which takes {span(sum(map(passing, parts)))}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A time in words."""
     return f"about {seconds:.0f} seconds" if seconds < 120 else f"about {seconds / 60:.0f} minutes"
 
 
