@@ -15,7 +15,12 @@ CHROMIUM = $(firstword $(foreach name,chromium chromium-browser google-chrome,$(
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# of the course: make grade LESSON=02 (docs/class.md)
+COURSE ?= course
+JOBS ?= 2
+
 .PHONY: start test check-all env browser pictures lessons outputs handout bench clean
+.PHONY: course collect grade feedback grades autograder similar formgrader
 
 start: env
 	$(BIN)/nstutils doctor
@@ -72,6 +77,24 @@ outputs: env
 
 handout: env
 	$(BIN)/python tools/lessons.py handout
+
+course: env
+	$(BIN)/python tools/course make --course $(COURSE) $(if $(LESSON),--lesson $(LESSON))
+
+collect grade feedback similar: env
+	@test -n "$(LESSON)" || { echo "say which lesson: make $@ LESSON=02"; exit 2; }
+	$(BIN)/python tools/course $@ --course $(COURSE) --lesson $(LESSON) $(if $(filter collect,$@),"$(FROM)") $(if $(filter grade,$@),--nbgrader --jobs $(JOBS))
+
+grades: env
+	$(BIN)/python tools/course grades --course $(COURSE)
+
+autograder: env
+	@test -n "$(LESSON)" || { echo "say which lesson: make autograder LESSON=02"; exit 2; }
+	$(BIN)/python tools/course package --course $(COURSE) --lesson $(LESSON)
+
+# nbgrader's page for points and comments by hand
+formgrader: env
+	cd $(COURSE) && ../$(BIN)/jupyter lab $(ROOT)
 
 pictures: env
 	$(BIN)/python tools/pictures

@@ -46,7 +46,7 @@ def test_every_lesson_has_both_copies() -> None:
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
 def test_the_students_copy_is_what_the_tool_makes_of_the_solved_one(path: Path) -> None:
-    made = tool().student(read(path))
+    made = tool().student(read(path), path.name[:2])
     assert nbformat.writes(made) == (ROOT / "notebooks" / path.name).read_text(encoding="utf-8").rstrip("\n")
     text = nbformat.writes(made)
     assert "BEGIN SOLUTION" not in text
@@ -160,32 +160,6 @@ def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:
     with pytest.raises(CellExecutionError, match="one is not two"):
         tool().executed(broken)
     assert json.loads(nbformat.writes(broken))["nbformat"] == 4
-
-
-def test_a_copied_cell_loses_its_marks_and_a_missing_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lessons = tool()
-    lesson = lessons.student(read(SOLUTIONS[0]))
-    stub = next(n for n, cell in enumerate(lesson.cells) if cell.metadata.get("nbgrader", {}).get("solution"))
-    copied = nbformat.from_dict(json.loads(json.dumps(lesson.cells[stub])))
-    copied["id"] = "copied"
-    missing = lesson.cells[stub + 1].metadata.nbgrader.grade_id
-    lesson.cells[stub + 1 : stub + 2] = [copied]
-    (tmp_path / "ada" / "00").mkdir(parents=True)
-    path = tmp_path / "ada" / "00" / "00_start_here.ipynb"
-    nbformat.write(lesson, path)
-    (tmp_path / "broken.ipynb").write_text("{", encoding="utf-8")
-    lessons.main(["submissions", str(tmp_path)])
-    said = capsys.readouterr().out
-    assert f"cell {lesson.cells[stub].metadata.nbgrader.grade_id} was copied" in said
-    assert f"cell {missing} is missing: grade it by hand" in said
-    assert "broken.ipynb: cannot be read" in said
-    ids = [cell.metadata.nbgrader.grade_id for cell in read(path).cells if "nbgrader" in cell.metadata]
-    assert len(ids) == len(set(ids))
-
-
-def test_no_submissions_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no notebook below"):
-        tool().main(["submissions", str(tmp_path)])
 
 
 def test_the_guide_tells_the_points_of_every_exercise() -> None:

@@ -1,13 +1,14 @@
-"""Make the lessons: `python tools/lessons.py students | outputs | html | handout | submissions FOLDER`.
+"""Make the lessons: `python tools/lessons.py students | outputs | html | handout`.
 
 The one source of a lesson is its solved notebook in notebooks/solutions. `students` writes the copies in notebooks/ without
 solutions and hidden tests; `outputs` runs the solved lessons and stores what they show, then does the same; `html` runs
-them into build/lessons; `handout` packs what students get into build/handout.zip. `submissions FOLDER` looks through
-students' notebooks before nbgrader does: a copied cell would make it abort the whole batch.
+them into build/lessons; `handout` packs what students get into build/handout.zip. Grading is in tools/course.
 """
 
 import argparse
 import copy
+import hashlib
+import json
 import os
 import sys
 import time
@@ -15,14 +16,13 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
-from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,24 +40,36 @@ def sources(numbers: Sequence[str] = ()) -> list[Path]:
     return [path for path in found if not numbers or path.name[:2] in numbers]
 
 
-def student(solved: NotebookNode) -> NotebookNode:
-    """The copy for students: stubs for solutions, no hidden tests, no outputs that would answer the prediction questions;
-    checks may fail, so that Run All goes to the end."""
+def prepared(solved: NotebookNode, number: str) -> NotebookNode:
+    """The source that nbgrader releases: it carries its version, and its checks may fail, so that Run All goes to the end."""
     lesson = copy.deepcopy(solved)
-    for preprocessor in (ClearSolutions(), ClearHiddenTests()):
-        lesson, _ = preprocessor.preprocess(lesson, {})
+    lesson.metadata["nstutils"] = {"lesson": number, "version": version(solved)}
     for cell in lesson.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
         if cell.metadata.get("nbgrader", {}).get("grade"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
+    return lesson
+
+
+def version(solved: NotebookNode) -> str:
+    """Eight letters that change with any test of a lesson, its points or its stubs' names."""
+    marks = [cell for cell in solved.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    told = [[cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points, cell.source] for cell in marks]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
+
+
+def student(solved: NotebookNode, number: str) -> NotebookNode:
+    """The copy for students, as nbgrader releases it: stubs for solutions, no hidden tests, no outputs that would answer the
+    prediction questions, graded cells locked."""
+    lesson = prepared(solved, number)
+    for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests, ComputeChecksums):
+        lesson, _ = step().preprocess(lesson, {})
     return lesson
 
 
 def students(numbers: Sequence[str] = ()) -> None:
     """Write the students' copies."""
     for source in sources(numbers):
-        write(student(read(source)), LESSONS / source.name)
+        write(student(read(source), source.name[:2]), LESSONS / source.name)
 
 
 def read(path: Path) -> NotebookNode:
@@ -156,61 +168,15 @@ def handed_out() -> list[Path]:
     return [p for p in files if not p.name.startswith("my_")]  # pictures that a run of lesson 04 has saved
 
 
-def submissions(folder: Path) -> None:
-    """Repair every notebook below a folder, and say what was found."""
-    paths = [path for path in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
-    if not paths:
-        raise SystemExit(f"there is no notebook below {folder}; give the folder of the submissions")
-    for path in tqdm(paths, unit="notebook"):
-        try:
-            lesson = read(path)
-            found = repair(lesson)
-        except (OSError, ValueError, AttributeError, nbformat.validator.NotebookValidationError) as error:
-            found = [f"cannot be read ({str(error).splitlines()[0]}): ask for it again, and take it out of the batch"]
-        else:
-            if any("copied" in line for line in found):
-                write(lesson, path)
-        for line in found:
-            tqdm.write(f"{path}: {line}")
-
-
-def repair(lesson: NotebookNode) -> list[str]:
-    """Take nbgrader's marks off copied cells (the first of its id stays), in place; what was done, and what is missing."""
-    seen, said = set(), []
-    for cell in lesson.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if name in seen:
-            del cell.metadata["nbgrader"]
-            said.append(f"cell {name} was copied: the copy is no longer graded")
-        elif name:
-            seen.add(name)
-    wanted = next((ids for ids in map(graded, sources()) if len(ids & seen) > len(ids) / 2), set())
-    return said + [f"cell {name} is missing: grade it by hand" for name in sorted(wanted - seen)]
-
-
-def graded(source: Path) -> set[str]:
-    """The ids of a lesson's nbgrader cells."""
-    return {cell.metadata.nbgrader.grade_id for cell in read(source).cells if "nbgrader" in cell.metadata}
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Do one of the five."""
-    commands: dict[str, Any] = {
-        "students": students,
-        "outputs": outputs,
-        "html": html,
-        "handout": handout,
-        "submissions": submissions,
-    }
+    """Do one of the four."""
+    commands = {"students": students, "outputs": outputs, "html": html, "handout": handout}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=commands, help="what to make")
-    parser.add_argument("of", nargs="*", help="numbers of lessons (default: all), or the folder of the submissions")
+    parser.add_argument("of", nargs="*", help="numbers of lessons (default: all)")
     args = parser.parse_args(arguments)
     os.environ["PYTHONWARNINGS"] = os.environ.get("PYTHONWARNINGS", "ignore")  # a lesson's pages show no warnings of libraries
-    if args.command == "submissions":
-        submissions(Path(*args.of))
-    else:
-        commands[args.command](args.of)
+    commands[args.command](args.of)
 
 
 if __name__ == "__main__":
