@@ -247,12 +247,12 @@ def test_the_command_line_has_exactly_the_options_of_the_python_function() -> No
 
 @pytest.mark.parametrize("words",
     [["unknown"], ["stylise"], ["stylise", "content.png"], [*RUN, "--unknown"], [*RUN, "--lr"], [*RUN, "--unknown=a\nb"],
-     ["fetch"], ["doctor", "extra"]],
+     ["fetch"], ["doctor", "extra"], ["fast", "apply", "fast", "white.png", "-o", "out.png", "--style=1,x"]],
 )  # fmt: skip
 def test_wrong_use_is_told_in_one_sentence(words: list[str], desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = snapshot(desk)
     assert run(*words) == 2
-    check_sentence(capsys.readouterr().err, 2, "required", "invalid choice", "unrecognized", "expected", "unknown")
+    check_sentence(capsys.readouterr().err, 2, "required", "invalid", "unrecognized", "expected", "unknown")
     assert snapshot(desk) == before
 
 
