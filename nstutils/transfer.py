@@ -23,7 +23,8 @@ from nstutils.losses import total
 from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.options import Options, refuse_unknown, takes
-from nstutils.runs.resolve import Picture, Problem, prepare, several
+from nstutils.runs.resolve import Problem, prepare
+from nstutils.runs.tasks import Picture, several
 from nstutils.runs.tiles import View
 
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer

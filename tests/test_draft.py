@@ -15,7 +15,8 @@ from nstutils.backbones import VGG_CONVS, vgg
 from nstutils.losses import evaluate, total
 from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import POLISH, prepare
+from nstutils.runs.resolve import prepare
+from nstutils.runs.tasks import POLISH
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 DRAFT: dict[str, Any] = {"backbone": "vgg16-hed", "weights": "large.safetensors", "draft": True, **LAYERS}

@@ -32,7 +32,7 @@ from nstutils.papers.judging import place, verdict
 from nstutils.papers.rows import FINE, LAYERS, Case, Plan
 from nstutils.results import Result
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import identity
+from nstutils.runs.tasks import identity
 
 IDS = figures()
 FIELDS = ["id", "claim", "measure", "holds", "numbers", "preset", "backbone", "seconds"]

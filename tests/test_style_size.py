@@ -20,7 +20,8 @@ from nstutils.papers.judging import targets
 from nstutils.papers.rows import Case, Plan
 from nstutils.runs import preflight
 from nstutils.runs.options import PAPERS, Options
-from nstutils.runs.resolve import accept, prepare, style_long
+from nstutils.runs.resolve import prepare
+from nstutils.runs.tasks import accept, style_long
 from nstutils.runs.tiles import View
 
 LAYERS: dict[str, Any] = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}

@@ -34,7 +34,7 @@ from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight, store
 from nstutils.runs.devices import choose
-from nstutils.runs.resolve import check_style, identity
+from nstutils.runs.tasks import check_style, identity
 from nstutils.runs.tiles import View
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")

@@ -22,7 +22,8 @@ from nstutils.papers.judging import five, kept, order, place
 from nstutils.papers.rows import FINE, LAYERS, LBFGS, ONCE, ONE, SLOW, Case, Numbers, Pairs, Row, Runs, ratio
 from nstutils.results import Result
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import identity, prepare
+from nstutils.runs.resolve import prepare
+from nstutils.runs.tasks import identity
 from nstutils.runs.tiles import View
 
 PHOTOGRAPHS: Pairs = (("town", "coast"), ("coast", "hills"), ("hills", "town"))

@@ -23,8 +23,8 @@ from nstutils.papers.drawing import signed
 from nstutils.papers.judging import kept, place, verdict
 from nstutils.papers.rows import Case, Numbers, Plan, Row
 from nstutils.runs import store
-from nstutils.runs.resolve import identity
 from nstutils.runs.sweeps import sweep
+from nstutils.runs.tasks import identity
 
 ROWS = {
     name.replace("_", "-"): row

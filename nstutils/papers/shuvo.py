@@ -23,7 +23,8 @@ from nstutils.papers.rows import EARLY, FAINT, FINE, LAYERS, LBFGS, ONCE, ONE, C
 from nstutils.results import Result
 from nstutils.runs.devices import choose
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import prepare, style_long
+from nstutils.runs.resolve import prepare
+from nstutils.runs.tasks import style_long
 from nstutils.runs.tiles import View
 from nstutils.transfer import stylise
 

@@ -25,7 +25,8 @@ from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
 from nstutils.runs.options import Options
-from nstutils.runs.resolve import Picture, Problem, Task, accept, looked_at, prepare, read, reweighed
+from nstutils.runs.resolve import Problem, looked_at, prepare, read, reweighed
+from nstutils.runs.tasks import Picture, Task, accept
 from nstutils.runs.tiles import View
 from nstutils.transfer import checked, head, measured, recoloured, run_card
 

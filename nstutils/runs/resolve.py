@@ -1,11 +1,8 @@
-"""A run made ready: its options resolved and checked, its pictures read, the targets of all scales computed."""
+"""A run made ready: its pictures read, the targets of all scales computed, the terms that its steps minimise."""
 
 import dataclasses
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,165 +10,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils import guidance, images
-from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.backbones import FeatureExtractor
 from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
-from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
-from nstutils.library.settings import COPIES, PRESETS, settings
-from nstutils.library.weights import backbone
 from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight
-from nstutils.runs.devices import choose
-from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, weights_for
+from nstutils.runs.options import Options
+from nstutils.runs.tasks import Picture, Size, Task, accept, resolved
 from nstutils.runs.tiles import View
 
-COARSEST = 64  # scales are halved while the long side stays at least this
-POLISH = 0.15  # of the steps are the network's own after a draft: at 256 px the loss of its own run of 200 steps then took 22
-# to 32 (two pairs); half as long a draft left more to do, 48, and took longer in all
-Picture = str | os.PathLike[str] | Tensor | images.InMemory
-Size = tuple[int, int]  # height, width
 Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
-Network = Callable[..., FeatureExtractor]
 Style = StyleLoss | CloudLoss
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """A run before its pictures are looked at: every option resolved and checked, nothing left open."""
-
-    content: Picture
-    styles: tuple[Picture, ...]
-    options: Options  # with what was left open filled in, so that they can be asked for again
-    exact: FeatureExtractor  # in float32
-    dtype: torch.dtype  # of the steps
-    size: int
-    long: tuple[int, ...]  # the long sides of the scales, where they are given
-    steps: int
-    content_layers: tuple[str, ...]
-    style_layers: tuple[str, ...]
-    layer_weights: Mapping[int, tuple[float, ...]]  # of the style layers, by the step they begin at
-    style_weights: tuple[float, ...]
-    settings: dict[str, Any]  # all that decides how the picture looks
-    draft: "Task | None" = None  # what the network's copy is to do before
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """All layers that are looked at."""
-        return (*self.content_layers, *self.style_layers)
-
-    @cached_property
-    def net(self) -> FeatureExtractor:
-        """The network in the number type of the steps."""
-        return converted(self.exact, self.dtype)
-
-    def sizes(self, content: Tensor) -> list[Size]:
-        """(height, width) of every scale, coarse to fine; never more scales than steps, and the full size alone after a
-        draft."""
-        long = list(self.long or [self.size])
-        if self.draft:
-            return [images.fitted(content, self.size)]
-        while self.options.scales == "auto" and long[0] // 2 >= COARSEST:
-            if min(images.fitted(content, long[0] // 2)) < self.exact.smallest(self.layers):
-                break
-            long.insert(0, long[0] // 2)
-        return [images.fitted(content, pixels) for pixels in long[-min(len(long), self.steps) :]]
-
-    def style_sizes(self, styles: Sequence[Tensor], size: int) -> list[Size]:
-        """(height, width) of every style at the scale of `size` pixels, where the style layers see something; refuses a
-        style_size that one of them cannot have."""
-        for artwork, told in zip(styles if self.options.style_size else (), self.settings["style"], strict=False):
-            check_style(self.exact, self.style_layers, self.options.style_size or 1, artwork, told["name"])
-        least = [_least(a, self.exact.smallest(self.style_layers)) for a in styles]
-        return [images.fitted(a, style_long(self.options, a, size, need)) for a, need in zip(styles, least, strict=True)]
-
-
-def style_long(options: Options, style: Tensor, size: int, least: int = 1) -> int:
-    """The long side of a style at the scale of `size` pixels: style_size at the last, in proportion before, from `least` up.
-    Without style_size it is style_scale times the picture's; a scale above 1 does not enlarge the file."""
-    full, own = options.size or size, max(style.shape[-2:])
-    last = options.style_size or min(round(options.style_scale * full), own if options.style_scale > 1 else full)
-    return max(round(last * size / full), min(least, last))
-
-
-def _least(picture: Tensor, short: int) -> int:
-    """The long side with which the short one has so many pixels."""
-    return -(-short * max(picture.shape[-2:]) // min(picture.shape[-2:]))
-
-
-def several(style: Picture | Sequence[Picture]) -> tuple[Picture, ...]:
-    """One style or several as a tuple."""
-    return (style,) if isinstance(style, str | os.PathLike | Tensor | images.InMemory) else tuple(style)
-
-
-def accept(content: Picture, style: Picture | Sequence[Picture], options: Options, network: Network = backbone) -> Task:
-    """Fill in and check everything that the options name; `network` finds the backbone."""
-    styles = several(style)
-    if not styles:
-        raise UserError("no style was given; give at least one style picture")
-    device, dtype = choose(options.device, options.dtype)
-    chosen = settings(options.preset, options.backbone)
-    options = dataclasses.replace(options, preset=chosen.preset, backbone=chosen.backbone)
-    if options.draft and chosen.backbone not in COPIES:
-        has = f"take {' or '.join(COPIES)}, which has one"
-        raise UserError(f"{chosen.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
-    exact = network(chosen.backbone, pool=options.pool, weights=options.weights).to(device)
-    task = _task(content, styles, options, exact, dtype)
-    what = _identified(task, device)
-    if not options.draft:
-        return dataclasses.replace(task, settings=what)
-    copy = network(COPIES[exact.name], pool=options.pool).to(device)
-    what |= {"draft_sha256": copy.sha256}
-    steps = task.steps - max(1, round(POLISH * task.steps))
-    own = dataclasses.replace(options, steps=steps, backbone=copy.name, draft=False, weights=None)
-    draft = dataclasses.replace(_task(content, styles, own, copy, dtype), settings=what)
-    return dataclasses.replace(task, settings=what, draft=draft)
-
-
-def _task(content: Picture, styles: tuple[Picture, ...], options: Options, exact: FeatureExtractor, dtype: torch.dtype) -> Task:
-    """Every option as it will be used."""
-    o, preset = options, PRESETS[options.preset or ""]
-    long = scale_sizes(o.scales, o.size)
-    own: dict[str, Any] = {"size": o.size or (long[-1] if long else preset.size), "steps": o.steps or preset.steps}
-    own["content_layers"] = tuple(o.content_layers or CONTENT_LAYERS[exact.family])
-    own["style_layers"] = tuple(o.style_layers or STYLE_LAYERS[exact.family])
-    for name in ("content_layers", "style_layers"):
-        if len(set(own[name])) < len(own[name]):
-            raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
-        exact.check(own[name])
-    usual = None if o.style_layers or o.style_loss != "gram" else LAYER_WEIGHTS.get(exact.name)
-    given = usual if o.layer_weights is None else None if o.layer_weights == "equal" else o.layer_weights
-    weights = layer_schedule(given, len(own["style_layers"]))
-    shares = weights_for(
-        "style_weights", [1.0] * len(styles) if o.style_weights is None else o.style_weights, len(styles), "styles"
-    )
-    filled = dataclasses.replace(options, **own, layer_weights=given)
-    return Task(
-        content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, settings={}, **own
-    )
-
-
-def _identified(task: Task, device: torch.device) -> dict[str, Any]:
-    """The settings of a run: its options, with what its files hold in the place of their names."""
-    o = task.options
-    what = {f.name: getattr(o, f.name) for f in fields(o) if f.name not in ("weights", "device", "dtype")}
-    what["init"] = o.init if o.init in INITS else identity(o.init)
-    what |= {"dtype": str(task.dtype).removeprefix("torch."), "device": device.type}
-    what |= {"content": identity(task.content), "style": [identity(picture) for picture in task.styles]}
-    for key in ("content_guide", "style_guide"):
-        what[key] = [identity(path) for path in what[key] or ()]
-    what["style_scale"] = None if o.style_size else o.style_scale
-    return what | {"weights_sha256": task.exact.sha256}
-
-
-def identity(picture: Picture) -> dict[str, str]:
-    """Name and sha256 of a picture: two runs with equal identities looked at the same pixels."""
-    if isinstance(picture, images.InMemory):
-        picture = torch.cat([images.load(picture, behind=behind) for behind in ("white", "black")])
-    if isinstance(picture, Tensor):
-        pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
-        return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
-    return {"name": os.fspath(picture), "sha256": fetch.sha256(pictures.find(picture))}
 
 
 @dataclass(frozen=True)
@@ -208,24 +58,6 @@ def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
     """A picture of any kind as 1 x 3 x H x W; `size` is the long side that it will be looked at: very large files are made
     smaller on the way."""
     return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
-
-
-def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: Tensor, name: str) -> None:
-    """Refuse a style_size that would enlarge the file of a style, or at which one of the layers sees nothing."""
-    height, width = style.shape[-2:]
-    told = f"style_size is {long}, but the style {name}"
-    if long > max(height, width):
-        raise UserError(
-            f"{told} has {width} x {height} pixels, and enlarging it adds no strokes; give at most {max(height, width)}, or a "
-            "larger file"
-        )
-    short, need = min(images.fitted(style, long)), net.smallest(layers)
-    if short < need:
-        layer, least = next(layer for layer in layers if net.smallest([layer]) == need), _least(style, need)
-        instead = f"give at least {least}" if least <= max(height, width) else "take a larger file"
-        raise UserError(
-            f"{told} then has {short} pixels on its short side, and {layer} needs {need}; {instead}, or shallower style layers"
-        )
 
 
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
@@ -485,7 +317,7 @@ def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
 def reweighed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
     """The problem of another run that has the same targets, with its own weights and start."""
     old = problem.task
-    task = dataclasses.replace(_task(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
+    task = dataclasses.replace(resolved(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
     return dataclasses.replace(
         problem, task=task, scales=tuple(dataclasses.replace(one, raw=options.raw_loss) for one in problem.scales)
     )

@@ -22,7 +22,7 @@ from nstutils.library.weights import backbone
 from nstutils.results import Result
 from nstutils.runs import jobs, store
 from nstutils.runs.jobs import Ends, Run, Seen
-from nstutils.runs.resolve import Picture, accept
+from nstutils.runs.tasks import Picture, accept
 
 BAR = "{l_bar}{bar}| {n:.1f}/{total_fmt} [{elapsed}<{remaining}]"  # a batch moves it at every step, so runs have fractions
 
