@@ -1,12 +1,12 @@
-"""Write nstutils/course/check/lessonNN.json from the answers: `python tools/answers`."""
+"""What is made of the answers: nstutils/course/check/lessonNN.json, and the table of exercises in notebooks/README.md."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from answers import LESSONS
-from answers.storing import write
+from answers import LESSONS, storing, table  # noqa: E402
 
 for number, lesson in LESSONS.items():
-    print(write(number, lesson.EXERCISES))
+    print(storing.write(number, lesson.EXERCISES))
+table.write()

@@ -93,8 +93,15 @@ NOISE: Wrong = dict(
     )
 )
 EXERCISES = (
-    Answers(to_bytes, BYTES, TO_BYTES, judged="bytes"),
-    Answers(brightness, PICTURES, BRIGHTNESS, gradient=True),
-    Answers(psnr, TWO, PSNR),
-    Answers(noise, SEEDS, NOISE, judged="noise"),
+    Answers(
+        to_bytes,
+        "what a change of type does to numbers, and the order of round, clamp and change",
+        2,
+        BYTES,
+        TO_BYTES,
+        judged="bytes",
+    ),
+    Answers(brightness, "channels as an axis that is weighed and kept", 1, PICTURES, BRIGHTNESS, gradient=True),
+    Answers(psnr, "an error of two pictures as one number in decibels", 1, TWO, PSNR),
+    Answers(noise, "random numbers that a seed repeats, without touching those of others", 2, SEEDS, NOISE, judged="noise"),
 )

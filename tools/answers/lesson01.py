@@ -114,8 +114,10 @@ WINDOW: Wrong = {
     ),
 }
 EXERCISES = (
-    Answers(stacked, STACKS, STACKED),
-    Answers(convolve, KERNELS, CONVOLVE),
-    Answers(average_pool, EVEN, AVERAGE_POOL, gradient=True),
-    Answers(window, TOWERS, WINDOW),
+    Answers(stacked, "from a receptive field to a number of layers, and their parameters with biases", 2, STACKS, STACKED),
+    Answers(
+        convolve, "a window that moves: padding, orientation of the kernel, pictures that are not square", 2, KERNELS, CONVOLVE
+    ),
+    Answers(average_pool, "every map pooled alone, with a gradient for every input", 1, EVEN, AVERAGE_POOL, gradient=True),
+    Answers(window, "which pixels a position sees: strides and padding, traced back layer by layer", 3, TOWERS, WINDOW),
 )

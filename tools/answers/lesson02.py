@@ -66,8 +66,8 @@ RELATIVE_ERROR: Wrong = {
     "it divides value by value before the sum; divide sum by sum": lambda f, p: total((f - p) ** 2 / (p**2 + 1e-8)),
 }
 EXERCISES = (
-    Answers(content_loss, PAIRS, CONTENT_LOSS, gradient=True),
-    Answers(content_gradient, PAIRS, CONTENT_GRADIENT),
-    Answers(step_down, STEPS, STEP_DOWN),
-    Answers(relative_error, PAIRS, RELATIVE_ERROR),
+    Answers(content_loss, "eq. 1 for a batch: which axes a sum runs over", 1, PAIRS, CONTENT_LOSS, gradient=True),
+    Answers(content_gradient, "eq. 2 and its gate: what sleeps has no gradient", 2, PAIRS, CONTENT_GRADIENT),
+    Answers(step_down, "gradient descent on pixels that stay a picture, without writing into the old one", 1, STEPS, STEP_DOWN),
+    Answers(relative_error, "a loss without a unit, one number a picture", 1, PAIRS, RELATIVE_ERROR),
 )

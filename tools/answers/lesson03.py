@@ -91,8 +91,8 @@ STYLE_GRADIENT: Wrong = {
     "the sign is wrong: wanted G − A, not A − G": lambda f, a: -style_gradient(f, a),
 }
 EXERCISES = (
-    Answers(gram, FEATURES, GRAM, gradient=True),
-    Answers(shuffled, ORDERS, SHUFFLED),
-    Answers(layer_loss, GRAMS, LAYER_LOSS, gradient=True),
-    Answers(style_gradient, STYLES, STYLE_GRADIENT),
+    Answers(gram, "eq. 3 for a batch: rows are filters, divided by the positions", 2, FEATURES, GRAM, gradient=True),
+    Answers(shuffled, "what a Gram matrix forgets: one order for all filters, read the right way round", 2, ORDERS, SHUFFLED),
+    Answers(layer_loss, "eq. 4 and its normalisation, once", 2, GRAMS, LAYER_LOSS, gradient=True),
+    Answers(style_gradient, "eq. 6: a product of matrices brought back to positions, gated", 3, STYLES, STYLE_GRADIENT),
 )

@@ -151,8 +151,10 @@ BLEND: Wrong = {
     ),
 }
 EXERCISES = (
-    Answers(two_losses, SEEN, TWO_LOSSES, gradient=True),
-    Answers(descend, DESCENTS, DESCEND),
-    Answers(total_variation, PICTURES, TOTAL_VARIATION, gradient=True),
-    Answers(blend, MIXED, BLEND, gradient=True),
+    Answers(
+        two_losses, "both losses of a layer put together, each with its own normalisation", 2, SEEN, TWO_LOSSES, gradient=True
+    ),
+    Answers(descend, "the loop: gradients forgotten, Adam, clamped after every step", 3, DESCENTS, DESCEND),
+    Answers(total_variation, "every pair of neighbours once", 2, PICTURES, TOTAL_VARIATION, gradient=True),
+    Answers(blend, "a weighted mean whose weights need not add to 1", 1, MIXED, BLEND, gradient=True),
 )

@@ -123,8 +123,10 @@ ONE_AT_A_TIME: Wrong = {
     ),
 }
 EXERCISES = (
-    Answers(raw_alpha, UNITS, RAW_ALPHA),
-    Answers(unfinished, POINTS, UNFINISHED),
-    Answers(next_ratio, CURVES, NEXT_RATIO),
-    Answers(one_at_a_time, PLANS, ONE_AT_A_TIME, judged="plan"),
+    Answers(raw_alpha, "the unit of α: from a wish in words to a weight", 2, UNITS, RAW_ALPHA),
+    Answers(unfinished, "what a minimum forbids: all pictures judged by each run’s own weights", 3, POINTS, UNFINISHED),
+    Answers(next_ratio, "where to look next on logarithmic axes", 2, CURVES, NEXT_RATIO),
+    Answers(
+        one_at_a_time, "the plan of an experiment: one setting changed, none twice", 2, PLANS, ONE_AT_A_TIME, judged="plan"
+    ),
 )

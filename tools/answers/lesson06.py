@@ -135,8 +135,8 @@ APART: Wrong = {
     ),
 }
 EXERCISES = (
-    Answers(left_of_start, ENDS, LEFT_OF_START),
-    Answers(energy_at, ROWS, ENERGY_AT),
-    Answers(uphill, CLIMBS, UPHILL),
-    Answers(apart, GROUPS, APART),
+    Answers(left_of_start, "a measure of one’s own: least squares on a pattern", 3, ENDS, LEFT_OF_START),
+    Answers(energy_at, "one value of a spectrum, whatever the phase", 2, ROWS, ENERGY_AT),
+    Answers(uphill, "a loop that asks for the gradient anew, and keeps a picture", 2, CLIMBS, UPHILL),
+    Answers(apart, "a difference against what chance alone makes", 2, GROUPS, APART),
 )

@@ -124,8 +124,15 @@ BORDER_GAP: Wrong = {
     "it tells what is there; wanted what is missing, 1 − ΣT²": lambda m: 1 - border_gap(m),
 }
 EXERCISES = (
-    Answers(unit_guide, GUIDES, UNIT_GUIDE),
-    Answers(guided_gram, GUIDED, GUIDED_GRAM, gradient=True),
-    Answers(guided_loss, REGIONS, GUIDED_LOSS, gradient=True),
-    Answers(border_gap, SHARES, BORDER_GAP),
+    Answers(unit_guide, "a scale that makes styles independent of a region’s area", 1, GUIDES, UNIT_GUIDE),
+    Answers(
+        guided_gram,
+        "eq. 3 of a region: the guide on both factors, nothing left to divide by",
+        2,
+        GUIDED,
+        GUIDED_GRAM,
+        gradient=True,
+    ),
+    Answers(guided_loss, "a loss over regions, each with its own guide and target", 3, REGIONS, GUIDED_LOSS, gradient=True),
+    Answers(border_gap, "what soft masks lack at a border, pixel by pixel", 2, SHARES, BORDER_GAP),
 )

@@ -178,8 +178,10 @@ STYLE_BLEND: Wrong = {
     "scale and shift are exchanged": lambda y, s, b, w: style_blend(y, b, s, w),
 }
 EXERCISES = (
-    Answers(training, TRAININGS, TRAINING),
-    Answers(instance_norm, NORMALISED, INSTANCE_NORM, gradient=True),
-    Answers(overlaps, WRITTEN, OVERLAPS),
-    Answers(style_blend, PAINTED, STYLE_BLEND, gradient=True),
+    Answers(training, "the loop of a training: one optimiser, losses of before the update", 3, TRAININGS, TRAINING),
+    Answers(
+        instance_norm, "over which axes mean and variance run, and which variance", 2, NORMALISED, INSTANCE_NORM, gradient=True
+    ),
+    Answers(overlaps, "why transposed convolutions write a checkerboard", 2, WRITTEN, OVERLAPS),
+    Answers(style_blend, "a blend for every picture of a batch", 2, PAINTED, STYLE_BLEND, gradient=True),
 )

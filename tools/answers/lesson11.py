@@ -76,8 +76,8 @@ BEST_WITHIN: Wrong = {
     "it is the second at which the loss is lowest; give the loss": lambda s, v, b: s[v[s <= b].argmin()],
 }
 EXERCISES = (
-    Answers(convert_weight, CONVERTED, CONVERT_WEIGHT),
-    Answers(left_out, PICTURES, LEFT_OUT, gradient=True),
-    Answers(counts_alike, ERRORS, COUNTS_ALIKE),
-    Answers(best_within, RACES, BEST_WITHIN),
+    Answers(convert_weight, "a weight carried over to another normalisation of the Gram matrix", 2, CONVERTED, CONVERT_WEIGHT),
+    Answers(left_out, "a printed sum against the formula it stands for", 2, PICTURES, LEFT_OUT, gradient=True),
+    Answers(counts_alike, "weights that make layers count alike", 2, ERRORS, COUNTS_ALIKE),
+    Answers(best_within, "a comparison at equal time", 1, RACES, BEST_WITHIN),
 )

@@ -25,12 +25,15 @@ PAIRS = [  # features after the ReLU
 
 @dataclass(frozen=True)
 class Answers:
-    """The right function, whose name is the exercise's, inputs to try answers on, and the usual mistakes.
+    """The right function, whose name is the exercise's, what it tests and how hard it is, inputs, and the usual mistakes.
 
-    With `gradient` an answer must let gradients through to its first input; `judged` names what judges more than values.
+    Levels: 1 puts a formula into code, 2 has a trap or asks for a thought, 3 has several steps to plan. With `gradient` an
+    answer must let gradients through to its first input; `judged` names what judges more than values.
     """
 
     right: Callable[..., Any]
+    aim: str
+    level: int
     inputs: Sequence[tuple[Any, ...]]
     wrong: Wrong
     gradient: bool = False
