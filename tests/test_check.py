@@ -15,11 +15,13 @@ from exercises import (
     RIGHTS,
     SOLUTIONS,
     WRONG,
+    answers,
     cells,
     first_input,
     hidden,
     refused,
     solution,
+    table,
     text,
 )
 from torch import Tensor
@@ -94,6 +96,15 @@ def test_a_usual_mistake_is_named_and_fails_the_hidden_tests(name: str, sentence
     assert refused(name, wrong) == f"{name}: {sentence}"
     with torch.random.fork_rng(), pytest.raises((AssertionError, RuntimeError, ValueError, IndexError)):
         hidden(name, wrong)
+
+
+def test_the_guide_has_the_table_of_all_exercises_with_what_each_tests() -> None:
+    guide = (SOLUTIONS.parent / "README.md").read_text(encoding="utf-8")
+    assert table.table() in guide, "python tools/answers writes it"
+    assert list(table.points()) == [name for number in sorted(LESSONS) for name in table.points() if NUMBER[name] == number]
+    assert all(one.aim and one.level in (1, 2, 3) for one in answers.ANSWERS.values())
+    aims = [one.aim for one in answers.ANSWERS.values()]
+    assert len(set(aims)) == len(aims)
 
 
 def test_a_mistake_is_told_in_turn_what_came_then_its_name_then_its_cure() -> None:

@@ -162,15 +162,12 @@ def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:
     assert json.loads(nbformat.writes(broken))["nbformat"] == 4
 
 
-def test_the_guide_tells_the_points_of_every_exercise() -> None:
+def test_the_guide_tells_the_points_of_every_lesson() -> None:
     guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     for path in SOLUTIONS:
         cells = [cell for cell in read(path).cells if cell.metadata.get("nbgrader", {}).get("grade")]
         row = next(line for line in guide.splitlines() if f"({path.name})" in line)
         assert row.endswith(f"| {sum(cell.metadata.nbgrader.points for cell in cells)} |")
-        for cell in cells:
-            name = cell.source.split("(")[0].removeprefix("check.")
-            assert f"`{name}` ({cell.metadata.nbgrader.points})" in guide
 
 
 @pytest.mark.parametrize("path", SOLUTIONS[:2], ids=names(SOLUTIONS[:2]))

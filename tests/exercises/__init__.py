@@ -25,7 +25,7 @@ Answer = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 sys.path.insert(0, str(ROOT / "tools"))  # for the answers, which are no part of the package
-answers, storing = (importlib.import_module(name) for name in ("answers", "answers.storing"))
+answers, storing, table = (importlib.import_module(f"answers{part}") for part in ("", ".storing", ".table"))
 LESSONS, NUMBER, WRONG, text = answers.LESSONS, answers.NUMBER, answers.WRONG, storing.text
 RIGHTS = [importlib.import_module(f"exercises.{path.stem}") for path in sorted(Path(__file__).parent.glob("lesson*.py"))]
 RIGHT: dict[str, list[Answer]] = {name: answers for lesson in RIGHTS for name, answers in lesson.RIGHT.items()}

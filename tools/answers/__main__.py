@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from answers import LESSONS, storing, table  # noqa: E402
+from answers import LESSONS, storing, table
 
 for number, lesson in LESSONS.items():
     print(storing.write(number, lesson.EXERCISES))
