@@ -3,13 +3,14 @@
 import inspect
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils import Result, backbone, cli, images, load, save, stylise, sweep
+from nstutils import Result, backbone, cli, descent, images, load, save, stylise, sweep
 from nstutils.backbones import LAYER_WEIGHTS, vgg
 from nstutils.library.errors import UserError
 from nstutils.runs.options import PAPERS, Options
@@ -532,26 +533,31 @@ LONG = {
     "method": "adam",
     "init": "noise",
     "size": 48,
-    "steps": 500,
+    "steps": 300,
     "scales": "24,48",
-    "layer_weights": "1,1;250:.2,1",
+    "layer_weights": "1,1;150:.2,1",
     "seed": 2,
     **LAYERS,
 }
 
 
-def started(words: list[str], out: Path) -> subprocess.Popen[str]:
-    """A run in a process of its own, that has saved something."""
+def saved(out: Path, alive: Callable[[], bool]) -> None:
+    """Wait until a run in another process has saved something new."""
     before = state_path(out).stat().st_mtime_ns if state_path(out).exists() else 0
-    process = subprocess.Popen(
-        [sys.executable, "-c", SAVING, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
     end = time.monotonic() + 150
     while not state_path(out).exists() or state_path(out).stat().st_mtime_ns == before:
-        assert process.poll() is None, process.communicate()[1]
+        assert alive()
         assert time.monotonic() < end
         time.sleep(0.02)
-    return process
+
+
+def saving(words: list[str], weights: str) -> None:
+    """A run in a process of its own, which saves its state after every step."""
+    os.environ["NSTUTILS_WEIGHTS"] = weights
+    os.chdir(Path(weights).parent)
+    torch.set_num_threads(1)
+    descent.EVERY = 0.0
+    cli.main([*words, "--quiet"])
 
 
 def test_a_run_killed_three_times_ends_like_an_undisturbed_one(
@@ -560,12 +566,17 @@ def test_a_run_killed_three_times_ends_like_an_undisturbed_one(
     words = ["stylise", *pictures, *flags(LONG)]
     out = tmp_path / "out.png"
     seen = []
+    context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
+    context.set_forkserver_preload(["nstutils.runs.sweeps", __name__])
     for attempt in range(3):
-        process = started([*words, "-o", "out.png", *(["--resume"] if attempt else [])], out)
-        time.sleep(random.uniform(0.05, 0.6))
-        assert process.poll() is None, "the run ended before it was killed: make it longer"
+        own = [*words, "-o", "out.png", *(["--resume"] if attempt else [])]
+        process = context.Process(target=saving, args=(own, os.environ["NSTUTILS_WEIGHTS"]))
+        process.start()
+        saved(out, process.is_alive)
+        time.sleep(random.uniform(0.05, 0.3))
+        assert process.is_alive(), "the run ended before it was killed: make it longer"
         process.kill()
-        process.communicate()
+        process.join()
         seen.append(len(Result.load(out).history["steps"]))
     assert seen == sorted(seen)
     assert 0 < seen[0] < seen[-1] < LONG["steps"]
@@ -613,7 +624,9 @@ def test_a_run_killed_between_any_two_files_goes_on(
 def test_an_interrupt_keeps_the_picture_and_says_how_to_go_on(pictures: tuple[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     words = ["stylise", *pictures, "-o", "out.png", *flags(LONG)]
-    process = started(words, out)
+    command = [sys.executable, "-c", SAVING, *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    saved(out, lambda: process.poll() is None)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=150)
     last = said.splitlines()[-1]
@@ -625,7 +638,7 @@ def test_an_interrupt_keeps_the_picture_and_says_how_to_go_on(pictures: tuple[st
     sofar = Result.load(out)
     assert not sofar.finished
     assert sofar.image.shape == (1, 3, 32, 48)
-    assert f"stopped after step {len(sofar.history['steps'])} of 500" in last
+    assert f"stopped after step {len(sofar.history['steps'])} of {LONG['steps']}" in last
 
 
 def test_going_on_with_a_finished_run_says_so_and_does_nothing(
