@@ -64,33 +64,6 @@ def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBo
     return ipywidgets.VBox([*choices.values(), told, picture])
 
 
-def watcher(
-    show: Callable[[Tensor, str], None], steps: int, stop: threading.Event | None = None, every: float = 0.5
-) -> Callable[[Step], None]:
-    """A `watch` that shows the picture and, in words, the step, its loss and the time left: at the first step, at the end, and
-    every so many seconds between."""
-    count, first, shown = 0, 0.0, 0.0
-
-    def watch(step: Step) -> None:
-        nonlocal count, first, shown
-        count, now = count + 1, time.perf_counter()
-        first = now if count == 1 else first
-        if stop is not None and stop.is_set():
-            left = "stopped"
-        elif count >= steps:
-            left = "done"
-        elif count == 1:
-            left = "time left not known yet"
-        elif now - shown >= every:
-            left = f"about {(now - first) / (count - 1) * (steps - count):.0f} s left"
-        else:
-            return
-        shown = now
-        show(step.image, f"The picture after step {count} of {steps}: loss {float(step.total.mean()):.4g}, {left}")
-
-    return watch
-
-
 def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5) -> Callable[[Step], None]:
     """A `watch` for `stylise`: the picture as it comes (at most every `every` seconds, and at the end of `steps`), its loss
     and the time left, in the place of the last. A button sets `stop`, which `stylise` was given too: JupyterLab from 4.4 on
@@ -100,14 +73,31 @@ def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5)
     if stop is not None:
         display(stop_button(stop))
     picture, line = (display({"text/plain": "no step yet"}, raw=True, display_id=True) for _ in range(2))
+    count, first, shown = 0, 0.0, 0.0
 
-    def show(image: Tensor, told: str) -> None:
-        words = told.partition(":")[0]
-        forms = {"image/jpeg": images.encoded(image, ".jpg"), "text/plain": words}
+    def watch(step: Step) -> None:
+        nonlocal count, first, shown
+        count, now = count + 1, time.perf_counter()
+        first = now if count == 1 else first
+        left = _left(count, steps, now - first, stop)
+        if left.startswith("about") and now - shown < every:
+            return
+        shown, words = now, f"The picture after step {count} of {steps}"
+        told = f"{words}: loss {float(step.total.mean()):.4g}, {left}"
+        forms = {"image/jpeg": images.encoded(step.image, ".jpg"), "text/plain": words}
         picture.update(forms, raw=True, metadata={"image/jpeg": {"alt": words, "width": 384}})
         line.update({"text/markdown": f"*{told}*", "text/plain": told}, raw=True)
 
-    return watcher(show, steps, stop, every)
+    return watch
+
+
+def _left(count: int, steps: int, seconds: float, stop: threading.Event | None) -> str:
+    """The time that is left after so many steps in so many seconds, in words."""
+    if stop is not None and stop.is_set():
+        return "stopped"
+    if count >= steps:
+        return "done"
+    return f"about {seconds / (count - 1) * (steps - count):.0f} s left" if count > 1 else "time left not known yet"
 
 
 def rate(pictures: Mapping[str, Tensor], path: str, words: str, seed: int = 0) -> None:
