@@ -102,28 +102,25 @@ def descend(
     steps: int,
     method: str = "adam",
     lr: float | None = None,
-    clamp: bool = True,
-    fade: bool = True,
     warm: Mapping[str, Any] | None = None,
     resume: Mapping[str, Any] | None = None,
 ) -> Iterator[Step]:
     """Minimise the sum of the terms over the pixels of `x` (N x 3 x H x W, left untouched), one yield a step.
 
-    The learning rate of Adam and SGD fades along a cosine (`fade`), that of L-BFGS does not. `clamp` keeps the pixels in
-    [0, 1]: those of Adam and SGD are cut after each step; L-BFGS, whose curvatures a cut would spoil, minimises with a price
-    on what lies outside, which no history shows. `warm` is what an optimiser remembers, to begin with; `resume` the
-    `Step.state()` to go on from exactly.
+    The learning rate of Adam and SGD fades along a cosine. Pixels stay in [0, 1]: those of Adam and SGD are cut after each
+    step; L-BFGS, whose curvatures a cut would spoil, minimises with a price on what lies outside, which no history shows.
+    `warm` is what an optimiser remembers, to begin with; `resume` the `Step.state()` to go on from exactly.
     """
     lr, view = _checked_rate(method, lr, x), _view(net)
     s = _resumed(resume, method) if resume else _begun(view, x, at(terms, 1), method, warm or {})
     _notice(s, terms, steps)
-    wall = WALL if clamp and method == "lbfgs" else 0.0
-    for before, losses in walk(view, s, terms, steps, partial(_rate, lr, fade), wall):
+    wall = WALL if method == "lbfgs" else 0.0
+    for before, losses in walk(view, s, terms, steps, partial(_rate, lr), wall):
         value = total(losses, at(terms, s.index))
         paid = value + wall * _outside(before).square().sum((1, 2, 3)) / s.scale if wall else value
         _keep_best(s, before, paid)
         if method != "lbfgs":
-            _shorten_and_cut(s, before, clamp)
+            _shorten_and_cut(s, before)
         note, done = _rescue(s, paid, lr)
         yield Step(s.index, losses, value, s.image, s.best, note, s.snapshot)
         if done:
@@ -136,11 +133,11 @@ def _outside(x: Tensor) -> Tensor:
     return x - x.clamp(0, 1)
 
 
-def _rate(lr: float, fade: bool, s: _Place, steps: int) -> float:
+def _rate(lr: float, s: _Place, steps: int) -> float:
     """The learning rate of the step at hand."""
     if s.method == "lbfgs":
         return lr * float(s.shrink[0])
-    return lr * (0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps)) if fade else 1.0)
+    return lr * 0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps))
 
 
 def at(terms: Schedule, step: int) -> Terms:
@@ -224,12 +221,11 @@ def _keep_best(s: _Place, before: Tensor, paid: Tensor) -> None:
         s.stalled += 1
 
 
-def _shorten_and_cut(s: _Place, before: Tensor, clamp: bool) -> None:
+def _shorten_and_cut(s: _Place, before: Tensor) -> None:
     """Shorten the step of pictures that were rescued before, and keep the pixels in [0, 1]."""
     if bool((s.shrink < 1).any()):
         s.image.copy_(before + (s.image - before) * s.shrink.view(-1, 1, 1, 1).to(before.dtype))
-    if clamp:
-        s.image.clamp_(0, 1)
+    s.image.clamp_(0, 1)
 
 
 def _rescue(s: _Place, paid: Tensor, lr: float) -> tuple[str, bool]:
@@ -278,8 +274,6 @@ def optimise(
     steps: int,
     method: str = "adam",
     lr: float | None = None,
-    clamp: bool = True,
-    fade: bool = True,
     progress: bool = False,
     watch: Watch | None = None,
     stop: threading.Event | None = None,
@@ -288,12 +282,12 @@ def optimise(
 ) -> Result:
     """Minimise the sum of the terms from the picture x in `steps` steps; an interrupt gives the picture so far and its state.
 
-    `method`, `lr`, `clamp` and `fade` are those of `descend`; `watch` is shown every step, `stop` ends the run early; `resume`
+    `method` and `lr` are those of `descend`; `watch` is shown every step, `stop` ends the run early; `resume`
     is the state of an unfinished result.
     """
     refuse_unknown("optimise", unknown, list(inspect.signature(optimise).parameters)[3:-1])
     steps = whole_number("steps", steps)
-    options: dict[str, Any] = {"method": method, "lr": lr, "clamp": clamp, "fade": fade}
+    options: dict[str, Any] = {"method": method, "lr": lr}
     stage = Stage((x.shape[-2], x.shape[-1]), steps, terms)
     ways: dict[str, Any] = {"progress": progress, "watch": watch, "stop": stop, "resume": resume}
     result = coarse_to_fine(net, x, [stage], **ways, **options)
