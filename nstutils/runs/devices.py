@@ -38,12 +38,11 @@ def _has(feature: str) -> bool:
     return bool(test and test())
 
 
-def reasons(device: str = "auto", dtype: str = "auto") -> str:
+def reasons() -> str:
     """One line for `nstutils doctor`: what was chosen and why."""
-    where, what = choose(device, dtype)
+    where, what = choose()
     why = "the processor has no bfloat16 products"
     if what == torch.bfloat16:
         why = "the processor multiplies bfloat16 itself" + (" (AMX)" if _has("_is_amx_tile_supported") else "")
-    why = why if dtype == "auto" else "as asked"
     name = str(what).removeprefix("torch.")
     return f"{where}, {name} inside the network ({why}), float32 for picture, Gram matrices, losses and optimiser"

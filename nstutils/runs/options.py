@@ -35,7 +35,8 @@ def whole_number(name: str, value: Any, least: int = 1, most: float = math.inf) 
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise UserError(f"{name} is {value!r}, but must be a whole number; give it without quotes and point")
     if value < least:
-        raise UserError(f"{name} is {value}, but must be at least {least}; give a positive whole number")
+        instead = "a positive whole number" if least == 1 else "a larger one"
+        raise UserError(f"{name} is {value}, but must be at least {least}; give {instead}")
     if value > most:
         raise UserError(f"{name} is {value}, but must be at most {most}; give a smaller one")
     return operator.index(value)
