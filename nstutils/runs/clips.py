@@ -52,7 +52,7 @@ def expected(way: str, number: int, last: Last, now: Tensor, moves: Motion = est
         return TemporalLoss(made)
     if way == "difference":
         return TemporalLoss((made + now - before).clamp(0, 1))
-    back, seen = moves(number, before, now)
+    back, seen = (one.to(now) for one in moves(number, before, now))
     return TemporalLoss(motion.warp(made, back), seen)
 
 
