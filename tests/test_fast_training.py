@@ -1,9 +1,7 @@
 """Training of the fast network: what a step sees, that it learns, and that a killed training goes on bit for bit."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -128,19 +126,25 @@ def test_a_stopped_training_goes_on_exactly(folder: Path, tmp_path: Path) -> Non
     assert same(finished.net, whole.net)
 
 
+def training(folder: Path, out: Path) -> None:
+    """A training in a process of its own, which saves its state after every step."""
+    os.environ.pop("NSTUTILS_WEIGHTS", None)  # what a test before this one chose
+    torch.set_num_threads(1)
+    train(STYLES, folder, out=out, every=0, steps=100000, **TINY)
+
+
 def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
     out, state = tmp_path / "net.safetensors", store.state_path(tmp_path / "net.safetensors")
-    program = (
-        "import torch; torch.set_num_threads(1); from nstutils.fast.training import train; "
-        f"train({STYLES!r}, {str(folder)!r}, out={str(out)!r}, every=0, steps=100000, **{TINY!r})"
-    )
-    child = subprocess.Popen([sys.executable, "-c", program])
+    context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
+    context.set_forkserver_preload(["nstutils.fast.training", __name__])
+    child = context.Process(target=training, args=(folder, out))
+    child.start()
     deadline = time.monotonic() + 120
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.4)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    child.kill()
+    child.join()
     done = store.load_state(state)["done"]
     assert done > 0
     rest, whole = until(done + 3, folder, out=out, resume=True), until(done + 3, folder)
