@@ -41,7 +41,7 @@ ifneq ($(CHROMIUM),)
 else
 	@echo "browser tests left out: no Chromium; make browser installs it"
 endif
-	OMP_NUM_THREADS=1 NSTUTILS_PRESET=smoke $(BIN)/pytest $(NBVAL) notebooks/[0-9]*.ipynb
+	OMP_NUM_THREADS=1 NSTUTILS_PRESET=smoke $(BIN)/pytest $(NBVAL) notebooks/[0-9]*.ipynb notebooks/project/starter.ipynb
 	OMP_NUM_THREADS=1 NSTUTILS_PRESET=quick $(BIN)/pytest $(NBVAL) notebooks/solutions
 
 check-all: test

@@ -165,7 +165,7 @@ def handed_out() -> list[Path]:
     for name in HANDED_OUT:
         found = [ROOT / name] if (ROOT / name).is_file() else [path for path in (ROOT / name).rglob("*") if path.is_file()]
         files += [p for p in found if SOLUTIONS not in p.parents and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)]
-    return [p for p in files if not p.name.startswith("my_")]  # pictures that a run of lesson 04 has saved
+    return [p for p in files if not any(part.startswith("my_") for part in p.relative_to(ROOT).parts)]  # saved by a run
 
 
 def main(arguments: list[str] | None = None) -> None:
