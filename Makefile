@@ -20,7 +20,7 @@ COURSE ?= course
 JOBS ?= 2
 
 .PHONY: start test check-all env browser pictures lessons outputs handout bench clean
-.PHONY: course collect grade feedback grades autograder similar formgrader
+.PHONY: course collect grade feedback grades autograder similar formgrader class
 
 start: env
 	$(BIN)/nstutils doctor
@@ -91,6 +91,11 @@ grades: env
 autograder: env
 	@test -n "$(LESSON)" || { echo "say which lesson: make autograder LESSON=02"; exit 2; }
 	$(BIN)/python tools/course package --course $(COURSE) --lesson $(LESSON)
+
+# a made-up class of right, wrong and hostile submissions, graded end to end (about 8 minutes): each gets what it should
+class: env
+	@test -n "$(LESSON)" || { echo "say which lesson: make $@ LESSON=02"; exit 2; }
+	$(BIN)/python tools/mutation.py $(LESSON) --jobs $(JOBS)
 
 # nbgrader's page for points and comments by hand
 formgrader: env
