@@ -1,7 +1,4 @@
-"""Helpers for the neural-style-transfer course: see README.md, and the lessons in notebooks/.
-
-Nothing is loaded before it is used: torch takes seconds, and `nstutils --help` needs none of it.
-"""
+"""Helpers for the neural-style-transfer course. Nothing is loaded before it is used: torch takes seconds."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

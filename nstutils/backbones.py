@@ -1,8 +1,5 @@
-"""Networks that look at pictures: VGG-19, VGG-16, their classroom-sized relative and SqueezeNet.
-
-A backbone is a `FeatureExtractor`: called as `net(image, layers)`, it returns `{layer: activations}` under the papers' layer
-names. Images outside are RGB in [0, 1]; the normalisation a network was trained with stays inside it.
-"""
+"""Networks that look at pictures, as `net(image, layers) -> {layer: activations}` under the papers' layer names; the
+normalisation that a network was trained with stays inside it."""
 
 import copy
 import hashlib
@@ -80,9 +77,8 @@ def _pooling(kind: str, size: int, stride: int) -> nn.Module:
 
 
 class FeatureExtractor(nn.Module):
-    """A frozen network that gives the activations of the layers asked for, and computes no deeper than them. `net` is a
-    Sequential whose module names are the layer names; two extractors with equal `name` and `sha256` give the same
-    activations."""
+    """A frozen network, a Sequential of modules named as the layers, computed no deeper than the layers asked for. Two with
+    equal `name` and `sha256` give the same activations."""
 
     def __init__(
         self,

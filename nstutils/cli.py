@@ -352,8 +352,8 @@ def run_doctor(args: argparse.Namespace) -> Iterator[Said]:
 
 
 class Lines:
-    """A stream that is no screen: of a progress bar a line every ten seconds and its last one (every=inf: none), everything
-    else as it is."""
+    """A stream that is no screen: of a bar a line every ten seconds and its last (every=inf: none), everything else as it
+    is."""
 
     def __init__(self, stream: TextIO, every: float = 10):
         self.stream, self.every, self.bar, self.shown, self.next = stream, every, "", "", time.monotonic() + every

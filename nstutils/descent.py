@@ -78,11 +78,9 @@ class _Place:
 
 
 def walk(view: View, s: _Place, terms: Schedule, steps: int, rate: Rate, wall: float) -> Iterator[tuple[Tensor, Losses]]:
-    """The plain loop: look at the losses, move the picture against their gradient, show what was seen, again.
-
-    Who asks for the next step may change the place `s` before: that is how pictures are rescued and kept in their range.
-    `wall` is the price on pixels outside of it.
-    """
+    """The plain loop: look at the losses, move the picture against their gradient, show what was seen, again. Who asks for
+    the next step may change the place `s` before: to rescue a picture, or keep it in its range, outside of which pixels have
+    the price `wall`."""
     move = UPDATES[s.method]
     while s.index < steps:
         s.index += 1
@@ -280,11 +278,8 @@ def optimise(
     resume: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> Result:
-    """Minimise the sum of the terms from the picture x in `steps` steps; an interrupt gives the picture so far and its state.
-
-    `method` and `lr` are those of `descend`; `watch` is shown every step, `stop` ends the run early; `resume`
-    is the state of an unfinished result.
-    """
+    """Minimise the sum of the terms from the picture x in `steps` steps, as `descend`; an interrupt, or the event `stop`,
+    gives the picture so far and its state, which `resume` goes on from. `watch` is shown every step."""
     refuse_unknown("optimise", unknown, list(inspect.signature(optimise).parameters)[3:-1])
     steps = whole_number("steps", steps)
     options: dict[str, Any] = {"method": method, "lr": lr}
@@ -319,12 +314,10 @@ def coarse_to_fine(
     resume: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Result:
-    """Run the stages one after the other, each from the enlarged picture of the last, the optimiser kept warm.
-
-    `watch` is shown every step, `checkpoint` gets an unfinished result every `every` seconds (EVERY, if not given), to be
-    written at once: the next step changes its state. `stop` ends the run after the step at hand, as an interrupt does; what
-    comes back then has a `state` to go on from. `options` are those of `descend`.
-    """
+    """Run the stages one after the other, each from the enlarged picture of the last, with the `options` of `descend`.
+    `watch` is shown every step; `checkpoint` gets an unfinished result every `every` seconds, to be written at once: the
+    next step changes its state. `stop` ends the run after the step at hand, as an interrupt does: what comes back has a
+    `state` to go on from."""
     rows: list[dict[str, Any]] = list(resume["rows"]) if resume else []
     begin = saved = time.perf_counter()
     spent = resume["seconds"] if resume else 0.0

@@ -53,8 +53,8 @@ def facts() -> dict[str, str]:
 
 
 def table(name: str) -> list[dict[str, Any]]:
-    """The layers of a network: channels, positions along a side of a 256-pixel picture, stride, receptive field, parameters,
-    and of a narrow copy which of its teacher's filters it has kept."""
+    """The layers of a network: channels, positions at 256 px, stride, field, parameters, and which filters a narrow copy has
+    kept."""
     kept = kept_filters(name)
     return [
         {"layer": row.name, "channels": row.channels, "at 256 px": row.size(256), "stride": row.stride,

@@ -34,8 +34,8 @@ def load_mask(mask: Mask, picture: Tensor) -> Tensor:
 
 
 def read_mask(mask: Mask) -> Tensor:
-    """A mask in its own size, 1 x 1 x H x W, its brightest pixel 1 (so that one in dark grey, or of zeros and ones in 8
-    bits, works as a white one): the mean of a file's red, green and blue; what is transparent lies outside."""
+    """A mask in its own size, its brightest pixel 1 (one in dark grey works as a white one): the mean of a file's red, green
+    and blue; what is transparent lies outside."""
     values = images.checked(mask, "mask", 1) if isinstance(mask, Tensor) else images.load(mask, behind="black")
     found = values.mean(1, keepdim=True)
     return found / found.max().clamp(min=1e-9)

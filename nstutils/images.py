@@ -1,7 +1,4 @@
-"""Pictures in and out: any file or known name to a tensor 1 x 3 x H x W in [0, 1], and back.
-
-Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W.
-"""
+"""Pictures in and out. Everywhere outside a network an image is float32, RGB, [0, 1], a batch N x 3 x H x W."""
 
 import io
 import os

@@ -20,10 +20,8 @@ from nstutils.runs import store
 
 @dataclass(frozen=True, eq=False, repr=False)  # tensors have no one truth: a result equals itself alone
 class Result:
-    """A picture (N x 3 x H x W in [0, 1]), the history of its losses, and the card of settings that made it.
-
-    `state` is what an unfinished run needs to go on exactly; None when it is finished.
-    """
+    """A picture (N x 3 x H x W in [0, 1]), the history of its losses, the card of settings that made it, and, of an
+    unfinished run, the `state` that it needs to go on exactly."""
 
     image: Tensor
     history: dict[str, Any]
@@ -58,11 +56,9 @@ class Result:
         return f'<img alt="{line}" src="data:image/png;base64,{base64.b64encode(data).decode()}"><br>{line}'
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, its card (`PATH.run.json`, with the history) and, while unfinished, its state.
-
-        Each file appears whole, and the order is such that a kill between two of them leaves a result that can be loaded: a
-        state that stands before its picture and card, or a card that is believed only once its picture is there.
-        """
+        """Write the picture, its card (`PATH.run.json`, with the history) and, while unfinished, its state, in such an order
+        that a kill between two of them leaves a result that can be loaded: a state that stands before its picture and card,
+        or a card that is believed only once its picture is there."""
         path = files.writable(path, images.FORMATS)
         data = images.encoded(self.image, path.suffix)
         digest = hashlib.sha256(data).hexdigest()

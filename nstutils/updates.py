@@ -1,9 +1,5 @@
-"""How a picture is changed from its gradient: Adam, SGD with momentum, L-BFGS, each a few lines.
-
-An update takes the picture, its gradient, the learning rate and a memory (a dict, empty at first), and changes picture
-and memory. Step by step they give the very numbers of `torch.optim`, which is not used because its first step imports torch's
-compiler: a second and a half, and 0.17 GB, in every process.
-"""
+"""How a picture is changed from its gradient, the learning rate and a memory (a dict, empty at first), in place. Step by
+step these give the numbers of `torch.optim`, whose first step imports torch's compiler: a second and a half, and 0.17 GB."""
 
 import math
 from collections.abc import Callable
@@ -44,11 +40,9 @@ def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
 
 @torch.no_grad()
 def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
-    """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps.
-
-    No pixel moves by more than FARTHEST: a step that would do so is shortened. The first curvatures, guessed from steps of next
-    to nothing, are far too small where a picture begins as the photograph, and whole pictures were thrown away for them.
-    """
+    """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps. None moves
+    a pixel by more than FARTHEST: the first guesses, from steps of next to nothing, are far too small where a picture begins
+    as the photograph."""
     g = gradient.reshape(-1)
     if not memory:
         direction, length = g.neg(), rate * float((1.0 / g.abs().sum()).clamp(max=1.0))

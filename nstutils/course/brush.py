@@ -1,5 +1,4 @@
-"""Masks by hand: a brush over a picture in the notebook, and a first guess of the regions to be corrected with it. Every
-pixel belongs to exactly one region: painting another over a place is the eraser."""
+"""Masks by hand: a brush over a picture in the notebook, whose every pixel belongs to exactly one region; and a first guess."""
 
 import os
 from base64 import b64encode
@@ -108,8 +107,8 @@ class Brush(anywidget.AnyWidget):
 
 
 def brush(picture: Tensor | str | os.PathLike[str], regions: int | None = None, start: Sequence[Tensor] | None = None) -> Brush:
-    """A brush for `regions` regions (two if nothing is said) of a picture; `start` are masks to begin with, as those of
-    `regions(picture, count)`, else all of it is region 1."""
+    """A brush for `regions` regions (default: two, or one a mask of `start`) of a picture, to begin with the masks of
+    `start`."""
     count = regions or (len(start) if start else 2)
     image = _opened(picture, count)
     if start and len(start) > count:

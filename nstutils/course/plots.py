@@ -1,7 +1,5 @@
-"""Figures: pictures side by side, losses, curves. Each function returns a matplotlib Figure and leaves pyplot alone.
-
-Colours tell apart for colour-blind readers (Okabe and Ito), and lines differ in their dashes too.
-"""
+"""Figures: each function returns a matplotlib Figure and leaves pyplot alone. Colours tell apart for colour-blind readers
+(Okabe and Ito), and lines differ in their dashes too."""
 
 import io
 import json
@@ -223,8 +221,7 @@ def plane(
 def signed(
     maps: Sequence[Tensor], titles: Sequence[str], columns: int | None = None, width: float = 9, numbers: bool = False
 ) -> Figure:
-    """Maps H x W (kernels, activations, gradients) in blue below zero, white at zero and red above; with each value written
-    into its square, if asked for."""
+    """Maps H x W in blue below zero, white at zero and red above; with each value written into its square, if asked for."""
     columns = columns or len(maps)
     rows = -(-len(maps) // columns)
     shape = max(one.shape[0] / one.shape[1] for one in maps)
@@ -272,8 +269,8 @@ def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], num
 
 
 def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
-    """Show a figure in a notebook: a JPEG that carries `words` as its description, and below it the same words and how it was
-    made (backbone, size, steps, seconds, whatever is given); `also` has other forms of it, for instance a live one."""
+    """Show a figure in a notebook with `words` as its description, and below it the same words and how it was made
+    (backbone, size, steps, seconds …); `also` has other forms of it, for instance a live one."""
     _display(encoded(figure), words, f"*{words}* {caption(**made)}", also)
 
 

@@ -1,5 +1,5 @@
-"""Explorers for the lessons: sliders over a pure function that draws a figure or makes a picture, and a look at a run as it
-goes; where no kernel runs, a reader sees a still figure in their place."""
+"""Sliders over a function that draws, a look at a run as it goes, a rating sheet; without a kernel a reader sees a still
+figure."""
 
 import html
 import threading

@@ -1,8 +1,5 @@
-"""Fast style transfer: a network that does in one pass what optimisation does in hundreds of steps (document A §VI).
-
-The image transform network of Johnson 2016: down-sampling, residual blocks, up-sampling. Every convolution is normalised, and
-the scale and shift that follow belong to a style (Dumoulin 2017): one network paints in many styles and in blends of them.
-"""
+"""Fast style transfer (document A §VI): the image transform network of Johnson 2016, whose every normalisation has a scale
+and shift for each style (Dumoulin 2017): one network paints in many styles and in blends of them."""
 
 import json
 import math
@@ -112,8 +109,8 @@ class Segment(nn.ModuleList):
 
 
 class TransformNet(nn.Module):
-    """The image transform network: `width` filters at full size, four times as many in its `blocks` at a quarter of it;
-    `styles` are names. `norm` 'batch' and `up` 'transposed' are what the first papers had, for comparison."""
+    """`width` filters at full size, four times as many in its `blocks` at a quarter of it, for styles by name. `norm`
+    'batch' and `up` 'transposed' are what the first papers had, for comparison."""
 
     def __init__(self, styles: Sequence[str], *, width: int = 16, blocks: int = 5, norm: str = "instance", up: str = "resize"):
         super().__init__()

@@ -1,8 +1,5 @@
-"""Training of the fast network: photographs in, the losses of the course, checkpoints from which it goes on exactly.
-
-A step is a function of its number: the crops, their mirroring and their styles come from a generator seeded with it. So a
-training that was killed goes on bit for bit as if nothing had happened.
-"""
+"""Training of the fast network. A step is a function of its number: crops, mirroring and styles come from a generator seeded
+with it, so that a training that was killed goes on bit for bit as if nothing had happened."""
 
 import hashlib
 import math

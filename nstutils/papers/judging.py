@@ -32,8 +32,8 @@ def _medians(numbers: Sequence[Numbers]) -> Numbers:
 
 
 def order(values: Sequence[float]) -> float:
-    """1 where the values rise from each to the next, -1 where they fall: Spearman's rank correlation with their places, and 0
-    where all are alike."""
+    """Spearman's rank correlation of values with their places: 1 where they rise throughout, -1 where they fall, 0 where all
+    are alike."""
     if min(values) == max(values):
         return 0.0
     return round(float(spearmanr(range(len(values)), values).statistic), 12)  # 0.9 as 0.9: bounds are compared with it

@@ -1,5 +1,5 @@
-"""U: the UPES report, whose recipe differs from the options of `stylise` in everything but the network: a loop after the code
-in its appendix."""
+"""U: the UPES report, whose recipe differs from the options of `stylise` in everything: a loop after the code in its
+appendix."""
 
 import copy
 import time

@@ -1,5 +1,4 @@
-"""What the makers' runs of every row found: one file, written by `tools/claims.py`, from which docs, lessons and tests all
-read."""
+"""What the makers' runs of every row found: one file, by `tools/claims.py`, from which docs, lessons and tests all read."""
 
 import json
 from functools import lru_cache

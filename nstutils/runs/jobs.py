@@ -205,7 +205,7 @@ def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) 
 
 
 def _problems(job: Sequence[Run], record: Mapping[str, Any], seen: Seen) -> list[Problem]:
-    """The runs made ready, targets that several of them have computed once. What was begun, as its record says, keeps its
+    """The runs made ready; targets that several have are computed once, and what was begun, as its record says, keeps its
     tiles."""
     ready: dict[str, Problem] = {}
     for run in job:

@@ -220,8 +220,8 @@ def weights_for(name: str, values: Sequence[float], count: int, what: str) -> tu
 
 
 def layer_schedule(weights: Any, count: int) -> dict[int, tuple[float, ...]]:
-    """The weights of `count` style layers by the step they begin at: from a list, or a dict {step: list} (document B changes
-    them); of equal ones, where none are given."""
+    """The weights of `count` style layers by the step they begin at, from a list, a dict {step: list}, or nothing (equal
+    ones)."""
     equal = [1 / count] * count
     table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
     if min(table, default=0) != 1:

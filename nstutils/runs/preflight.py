@@ -78,8 +78,7 @@ def _reached(net: FeatureExtractor, layers: Sequence[str]) -> Any:
 
 
 def memory(view: View, layers: Sequence[str], size: Size, method: str | None) -> int:
-    """Bytes of a run at `size`: pictures and optimiser, and the activations that the backward pass needs. Without a method:
-    of one pass without gradients."""
+    """Bytes of a run at `size`: network, pictures, optimiser, activations; without a method of one pass without gradients."""
     net, (height, width), each = view.net, size, view.net.weight.element_size()
     pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
     if not view.whole(size):
@@ -127,8 +126,8 @@ def _left(folder: Path, limit: str, taken: str, idle: str) -> float:
 
 
 def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: str | None, what: str = "size") -> int | None:
-    """None where the whole picture fits into memory, else the tile; refuses what does not fit even so. `what` is the option
-    that makes the picture as large as it is."""
+    """None where a whole picture fits into memory, else the tile; what does not fit even so is refused, by the option
+    `what`."""
     free, view = free_memory(net.weight.device), View(net, TILE if net.family == "vgg" else None)
     if memory(View(net), layers, size, method) <= free:
         return None

@@ -55,8 +55,8 @@ def looked_at(options: Options) -> tuple[int, int]:
 
 
 def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
-    """A picture of any kind as 1 x 3 x H x W; `size` is the long side that it will be looked at: very large files are made
-    smaller on the way."""
+    """A picture of any kind as 1 x 3 x H x W; very large files are made smaller on the way, never near to the long side
+    `size`."""
     return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
 
 

@@ -105,8 +105,7 @@ def versions() -> dict[str, str]:
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested dicts and lists of tensors and plain values: tensors from where they lie (a copy might not fit), the rest
-    as JSON in the header."""
+    """Write nested dicts and lists: tensors from where they lie (a copy might not fit), the rest as JSON in the header."""
     tensors: dict[str, Tensor] = {}
     places: set[int] = set()
 

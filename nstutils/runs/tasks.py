@@ -58,8 +58,7 @@ class Task:
         return converted(self.exact, self.dtype)
 
     def sizes(self, content: Tensor) -> list[Size]:
-        """(height, width) of every scale, coarse to fine; never more scales than steps, and the full size alone after a
-        draft."""
+        """(height, width) of every scale, coarse to fine: never more than steps, and the full size alone after a draft."""
         long = list(self.long or [self.size])
         if self.draft:
             return [images.fitted(content, self.size)]

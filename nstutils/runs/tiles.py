@@ -1,9 +1,6 @@
-"""How a network looks at pictures: whole, or those too large for memory tile by tile, with the same result.
-
-Every loss is a function of sums over positions, and sums add up over tiles. One pass without gradients collects the sums of
-the whole picture; from them the derivative of the total by each sum is known, and a second pass brings it back to the pixels
-of each tile. Tiles overlap by the receptive field, so what is computed inside them is what the whole picture would give.
-"""
+"""How a network looks at pictures: whole, or those too large for memory in tiles, with the same result: every loss is a
+function of sums over positions. One pass without gradients collects the sums of all tiles; a second brings the derivative by
+each sum back to the pixels of each tile. Tiles overlap by the receptive field."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
