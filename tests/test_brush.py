@@ -186,5 +186,5 @@ def test_the_first_guess_parts_three_stripes_of_colour() -> None:
 
 
 def test_a_picture_without_parts_says_so() -> None:
-    with pytest.raises(ValueError, match="patches of like colour, wanted 6 regions; begin with an empty brush"):
+    with pytest.raises(ValueError, match="patches of like colour, wanted 6; begin with an empty brush"):
         regions(torch.zeros(1, 3, 2, 2), 6)

@@ -133,9 +133,7 @@ def regions(picture: Tensor | str | os.PathLike[str], count: int = 2) -> list[Te
     features = [*np.moveaxis(rgb2lab(small), -1, 0), row, 0.3 * column]  # across the picture places count less
     means = np.stack([mean(values, pieces, range(pieces.max() + 1)) for values in features], 1)
     if len(means) < count:
-        raise UserError(
-            f"this picture has {len(means)} patches of like colour, wanted {count} regions; begin with an empty brush"
-        )
+        raise UserError(f"this picture has {len(means)} patches of like colour, wanted {count}; begin with an empty brush")
     labels = fcluster(ward(means), count, "maxclust")[pieces]
     parts = sorted(range(1, count + 1), key=lambda part: np.nonzero(labels == part)[0].mean())
     masks = [torch.from_numpy(labels == part).float()[None, None] for part in parts]

@@ -67,10 +67,8 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
         if masks and len(masks) != len(styles):
             found = [guidance.read_mask(mask) for mask in masks]
             counts = ", ".join(f"{int((mask > 0.5).sum())} of {mask.numel()}" for mask in found)
-            raise UserError(
-                f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles; give one for each style, in "
-                "their order"
-            )
+            told = f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles"
+            raise UserError(f"{told}; give one for each style, in their order")
     if taken and not own:
         raise UserError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
     regions = tuple(guidance.load_mask(mask, content) for mask in own)

@@ -145,9 +145,7 @@ def agreed(job: Sequence[Run], place: Path | None) -> Ends:
         here = accept(run.content, run.styles, run.options, network).settings | store.program()
         differ = store.differences(here, run.settings | run.program)
         if differ:
-            raise UserError(
-                f"this worker would make another picture ({differ}); give it the same files, NSTUTILS_WEIGHTS and versions"
-            )
+            raise UserError(f"this worker would make another picture ({differ}); give it the same files, weights and versions")
     return jobs.made(job, place, {})
 
 

@@ -83,9 +83,7 @@ class View:
         """Tiles that cover a picture of `size` (height, width), aligned to the grid of the deepest of `layers`."""
         net, (height, width) = self.net, size
         if net.family != "vgg":
-            raise UserError(
-                f"{net.name} cannot be computed in tiles, only networks of the VGG family can; take a smaller picture"
-            )
+            raise UserError(f"{net.name} cannot be computed in tiles, only a VGG can; take a smaller picture")
         rows = [row for row in geometry(net) if row.name in layers]
         stride = max(row.stride for row in rows)
         margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
