@@ -18,10 +18,10 @@ from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
 from nstutils.library.errors import UserError
 from nstutils.losses import Activations, Weights
 
-DIRECTIONS = 64  # that a cloud is projected on
+DIRECTIONS = 128  # that a cloud is projected on at most; Heitz et al. take as many as there are filters
 QUANTILES = 1 << 14  # of a projected artwork that are kept at most
 SAMPLES = 1024  # points of an artwork that are kept, as STROTSS
-PAIRS, FEWEST = 1 << 21, 64  # pairs of points that are compared, and of how many of the artwork's at least
+PAIRS, FEWEST = SAMPLES**2, 64  # pairs of points that are compared, and of how many of the artwork's at least
 
 
 def moments(points: Tensor) -> Tensor:
@@ -36,15 +36,16 @@ def moments_distance(points: Tensor, target: Tensor) -> Tensor:
     return (moments(points) - target).square().sum(-1).mean(-1)
 
 
-def directions(points: Tensor, count: int) -> Tensor:
-    """So many random directions of length 1 among the filters of N x C x M points."""
-    drawn = torch.randn(count, points.shape[1], generator=torch.Generator().manual_seed(0))
+def directions(points: Tensor) -> Tensor:
+    """Random directions of length 1 among the filters of N x C x M points: min(C, DIRECTIONS) x C."""
+    filters = points.shape[1]
+    drawn = torch.randn(min(filters, DIRECTIONS), filters, generator=torch.Generator().manual_seed(0))
     return F.normalize(drawn, dim=1).to(points)
 
 
-def projected(points: Tensor, count: int = DIRECTIONS) -> Tensor:
-    """The points' places along so many directions, in rising order: N x C x M to N x count x M."""
-    return (directions(points, count) @ points).sort(-1).values
+def projected(points: Tensor) -> Tensor:
+    """The points' places along random directions, in rising order: N x C x M to N x directions x M."""
+    return (directions(points) @ points).sort(-1).values
 
 
 class _Sliced(torch.autograd.Function):
@@ -52,7 +53,7 @@ class _Sliced(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, target: Tensor) -> Tensor:
-        ways, value, moved = directions(points, target.shape[1]), points.new_zeros(len(points)), []
+        ways, value, moved = directions(points), points.new_zeros(len(points)), []
         for some, wanted in zip(ways.split(8), target.split(8, 1), strict=True):
             places = some @ points
             order = _order(places)
@@ -120,9 +121,9 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "moments": Kind(moments, moments_distance, 1.0),
-    "sliced": Kind(lambda points: _thinned(projected(points)), sliced_wasserstein, 1.0),
-    "emd": Kind(lambda points: torch.cat([moments(points), sampled(points)], -1), transport, 0.5),
+    "moments": Kind(moments, moments_distance, 0.35),
+    "sliced": Kind(lambda points: _thinned(projected(points)), sliced_wasserstein, 1.1),
+    "emd": Kind(lambda points: torch.cat([moments(points), sampled(points)], -1), transport, 0.45),
 }
 
 

@@ -35,7 +35,7 @@ def moments_by_hand(x: np.ndarray, a: np.ndarray) -> float:
 def sliced_by_hand(x: np.ndarray, a: np.ndarray) -> float:
     """Direction by direction: the k-th smallest of M numbers is the quantile (k + ½) / M."""
     errors = []
-    for way in directions(torch.zeros(1, len(x), 1).double(), distances.DIRECTIONS).numpy():
+    for way in directions(torch.zeros(1, len(x), 1).double()).numpy():
         one, other = np.sort(way @ x), np.sort(way @ a)
         levels = [(k + 0.5) / len(one) for k in range(len(one))]
         wanted = np.interp(levels, [(k + 0.5) / len(other) for k in range(len(other))], other)
@@ -124,7 +124,7 @@ def test_a_guide_takes_the_points_of_its_brighter_half_alone(kind: str) -> None:
 
 def test_large_pictures_are_compared_at_a_sample_of_their_points_and_long_targets_are_thinned() -> None:
     many = rand(1, 2, 130, 130)
-    assert targets_of("sliced", {"l": many})["l"].shape == (1, distances.DIRECTIONS, distances.QUANTILES)
+    assert targets_of("sliced", {"l": many})["l"].shape == (1, 2, distances.QUANTILES)
     assert targets_of("emd", {"l": many})["l"].shape == (1, 2, 2 + distances.SAMPLES)
     for kind in ("sliced", "emd"):
         assert CloudLoss(kind, targets_of(kind, {"l": many}))(IMAGE, {"l": many}).item() < 1e-3

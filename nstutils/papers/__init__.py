@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-DOCUMENTS = ("gatys", "chadebec", "koc", "shuvo", "upes")
+DOCUMENTS = ("gatys", "chadebec", "koc", "shuvo", "upes", "beyond")
 
 
 def figures() -> list[str]:

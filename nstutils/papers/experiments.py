@@ -18,7 +18,7 @@ from nstutils.fast import network as fast
 from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
-from nstutils.papers import chadebec, gatys, koc, shuvo, upes
+from nstutils.papers import beyond, chadebec, gatys, koc, shuvo, upes
 from nstutils.papers.drawing import signed
 from nstutils.papers.judging import kept, place, verdict
 from nstutils.papers.rows import Case, Numbers, Plan, Row
@@ -28,7 +28,7 @@ from nstutils.runs.tasks import identity
 
 ROWS = {
     name.replace("_", "-"): row
-    for document in (gatys, chadebec, koc, shuvo, upes)
+    for document in (gatys, chadebec, koc, shuvo, upes, beyond)
     for name, row in vars(document).items()
     if isinstance(row, Row)
 }
