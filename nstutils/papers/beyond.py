@@ -121,7 +121,7 @@ def _spreads_drawn(cases: Sequence[Case]) -> Figure:
     case, n = cases[0], cases[0].numbers
     rising = [name.removeprefix("trace, ") for name in n if name.startswith("trace, ")]
     ends = (rising[0], rising[-1])
-    rows = [[images.load(s, case.plan.size), *(case.image(f"{s}, {k}") for k in DRAWN)] for s in ends]
+    rows = [[images.cover(images.load(s), case.shape), *(case.image(f"{s}, {k}") for k in DRAWN)] for s in ends]
     figure = board(rows, ("style", *(f"seed {k}" for k in DRAWN)), [f"{s}: {n[f'spread, {s}']:.3f}" for s in ends], under=3)
     lines = {
         f"{one.content}: {one.numbers['Spearman']:.2f}\n(of contrast {one.numbers['Spearman, of contrast']:.2f})": (
