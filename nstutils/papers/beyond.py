@@ -19,7 +19,7 @@ from nstutils.papers.judging import order
 from nstutils.papers.rows import FINE, LAYERS, ONE, Case, Numbers, Row, Runs
 from nstutils.runs.options import STYLE_LOSSES
 
-COSTS = {"gram": 1.0, "moments": 1.4, "sliced": 2.8, "emd": 2.8}  # of a step, with AVX-512 and bfloat16
+COSTS = {"gram": 1.0, "moments": 1.4, "sliced": 2.3, "emd": 2.7}  # of a step, with AVX-512 and bfloat16
 
 
 def _in_equal_time(case: Case) -> Runs:
