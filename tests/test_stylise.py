@@ -400,10 +400,10 @@ def guided(place: Path) -> dict[str, Any]:
     return QUICK | {"size": 64, "scales": "48,64", "method": "adam"}
 
 
-def test_guided_runs_share_a_batch_and_give_what_each_gives_by_itself(pictures: tuple[str, str], tmp_path: Path) -> None:
+def test_guided_runs_of_a_sweep_give_what_each_gives_by_itself(pictures: tuple[str, str], tmp_path: Path) -> None:
     common = guided(tmp_path)
     found = sweep(pictures[0], pictures[::-1], [*GUIDED, {"seed": 1}], progress=False, **common)
-    assert [result.card.get("batch") for result in found] == [3, 3, 3, None, None], "not of other layers, not without guides"
+    assert not any("batch" in result.card for result in found)
     assert "regions" not in found[4].card
     for given, result in zip(GUIDED, found, strict=False):
         single = stylise(pictures[0], pictures[::-1], **common | given)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nstutils.library.errors import UserError
-from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss
+from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 
 
 def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
@@ -20,33 +20,23 @@ def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
     return batch
 
 
-def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss | Mixture:
+def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss:
     """One content or style loss for a batch."""
     first, kind = losses[0], type(losses[0])
-    kinds = {(type(one), one.layers, bool(getattr(one, "guides", None)), len(getattr(one, "losses", ()))) for one in losses}
-    if len(kinds) > 1 or kind not in (ContentLoss, StyleLoss, Mixture):
-        raise UserError("only losses of one kind, of the same layers and regions, can share a batch; minimise these one by one")
-    if kind is Mixture:
-        regions, device = range(len(first.losses)), _device(first.losses[0])
-        shares = tuple(_each([loss.weights[k] for loss in losses], device) for k in regions)
-        return Mixture(tuple(_stacked([loss.losses[k] for loss in losses]) for k in regions), shares)
-    usual = [1.0 if kind is ContentLoss else 1 / len(first.layers)] * len(first.layers)
-    given = [usual if loss.weights is None else loss.weights for loss in losses]
-    weights = [_each(values, _device(first)) for values in zip(*given, strict=True)]
+    same = all(type(loss) is kind and loss.layers == first.layers for loss in losses)
+    if kind not in (ContentLoss, StyleLoss) or not same or any(getattr(loss, "guides", None) for loss in losses):
+        raise UserError("only content and style losses of one kind, of the same layers and without guides, can share a batch; "
+                        "minimise these one by one")  # fmt: skip
     targets = {layer: _for_each([loss.targets[layer] for loss in losses]) for layer in first.layers}
-    if not getattr(first, "guides", None):
-        return kind(targets, weights)
-    return StyleLoss(targets, weights, {layer: _for_each([loss.guides[layer] for loss in losses]) for layer in first.layers})
+    usual = [1.0 if kind is ContentLoss else 1 / len(targets)] * len(targets)
+    given = [usual if loss.weights is None else loss.weights for loss in losses]
+    device = next(iter(targets.values())).device
+    return kind(targets, [_each(values, device) for values in zip(*given, strict=True)])
 
 
 def _for_each(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors as one batch; a single one where all share it."""
     return tensors[0] if all(one is tensors[0] for one in tensors) else torch.cat(list(tensors))
-
-
-def _device(loss: ContentLoss | StyleLoss) -> torch.device:
-    """Where the targets of a loss lie."""
-    return next(iter(loss.targets.values())).device
 
 
 def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:

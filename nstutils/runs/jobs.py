@@ -34,8 +34,7 @@ BATCH = 600_000_000  # bytes that the pictures of a batch may take
 SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once
 # in which runs of a batch may differ that have the same targets, and what else they may
 OWN = ("alpha", "beta", "tv", "layer_weights", "seed", "init", "raw_loss", "preset")
-OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales", "content_guide",
-          "style_guide", "guide_mode")  # fmt: skip
+OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales")
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
@@ -78,9 +77,9 @@ def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     wanted = run.sizes(content)
     run.style_sizes(styles, max(wanted[0]))  # refuses what no style has
     one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
-    apart = o.method == "lbfgs" or o.draft or o.tile or o.style_loss != "gram" or isinstance(o.layer_weights, Mapping)
+    scheduled = isinstance(o.layer_weights, Mapping)
+    apart = o.method == "lbfgs" or o.draft or o.tile or o.content_guide or o.style_loss != "gram" or scheduled
     alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + OTHERS} | {"sizes": wanted}
-    alike |= {"regions": len(run.styles) if o.content_guide else 0}
     targets = {key: value for key, value in run.settings.items() if key not in OWN}
     return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
