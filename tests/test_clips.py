@@ -140,7 +140,7 @@ def test_a_stopped_clip_goes_on_where_it_was_and_ends_the_same(folder: Path, tmp
     assert card["finished"]
     assert [path.read_bytes() for path in sorted(out.glob("*.png"))] == whole
     assert (out / "000001.png").stat().st_mtime_ns == before
-    with pytest.raises(ValueError, match="begun with other settings .*beta: 2000.0, not 5.*; ask for these"):
+    with pytest.raises(ValueError, match="made with other settings .*beta: 2000.0, not 5.*; make it again"):
         clips.stylise_clip(folder, "swirls", out=out, temporal="warm", resume=True, beta=5, **SMALL)
     with pytest.raises(ValueError, match="out holds files already; go on with --resume"):
         clips.stylise_clip(folder, "swirls", out=out, **SMALL)

@@ -186,9 +186,7 @@ def _none(folder: Path) -> Rows:
 def _earlier(target: Path, folder: Path, settings: dict[str, Any]) -> Rows:
     """What the card tells of the frames that are there, up to the first that is missing or was changed."""
     card = store.read_card(target)
-    differ = store.differences(card["settings"], settings)
-    if differ:
-        raise UserError(f"{target} was begun with other settings ({differ}); ask for these, or give another name")
+    store.refuse_other(target, card, settings)
 
     def whole(row: dict[str, Any]) -> bool:
         path = frames.numbered(folder, row["frame"])
