@@ -203,7 +203,7 @@ def test_memory_and_the_reader_bound_a_batch(
     sweep(*pictures, seeds[:2], batch=1, **COMMON)
     assert batches == [1, 1]
     batches.clear()
-    run = jobs.accepted({"content": pictures[0], "style": pictures[1]} | QUICK, sweeps.backbone, {})
+    run = jobs.accepted({"content": pictures[0], "style": pictures[1]} | QUICK, jobs.Desk())
     monkeypatch.setattr(jobs, "BATCH", 4.5 * run.bytes)
     sweep(*pictures, seeds, **COMMON)
     assert batches == [3, 4]

@@ -9,7 +9,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from tqdm.auto import tqdm
 from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files
 from nstutils.library.errors import UserError, explained
+from nstutils.library.weights import backbone
 from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
 from nstutils.runs.options import Options
 from nstutils.runs.resolve import Problem, looked_at, prepare, read, reweighed
-from nstutils.runs.tasks import Picture, Task, accept
+from nstutils.runs.tasks import Network, Picture, Task, accept
 from nstutils.runs.tiles import View
 from nstutils.transfer import checked, head, measured, recoloured, run_card
 
@@ -38,7 +40,14 @@ OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "kee
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
 Watch = Callable[[Step], None] | None
-Seen = dict[tuple[str, int], Tensor]  # pictures by their sha256
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a sweep has at hand, so that each file is read once: pictures by their sha256 and size, and networks."""
+
+    pictures: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    network: Network = field(default_factory=lambda: lru_cache(maxsize=2)(backbone))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +69,20 @@ class Run:
         return f"{store.fingerprint(self.settings)}-{store.fingerprint(self.program)[:8]}"
 
 
-def accepted(given: Mapping[str, Any], network: Any, seen: Seen) -> Run | Exception:
+def accepted(given: Mapping[str, Any], desk: Desk) -> Run | Exception:
     """A run made of its settings, or what is wrong with them."""
     try:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
-        run = accept(options.pop("content"), options.pop("style"), checked(options), network)
+        run = accept(options.pop("content"), options.pop("style"), checked(options), desk.network)
         resolved = dataclasses.replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
-        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_shared(run, seen))
+        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_shared(run, desk))
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
 
 
-def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
+def _shared(run: Task, desk: Desk) -> tuple[str, str, int]:
     """What runs of one batch have in common, what those with the same targets have, and the bytes of one more picture."""
-    o, (content, styles) = run.options, _pictures(run, seen)
+    o, (content, styles) = run.options, _pictures(run, desk)
     wanted = run.sizes(content)
     run.style_sizes(styles, max(wanted[0]))  # refuses what no style has
     one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
@@ -84,16 +93,16 @@ def _shared(run: Task, seen: Seen) -> tuple[str, str, int]:
     return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
 
-def _pictures(run: Run | Task, seen: Seen) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _pictures(run: Run | Task, desk: Desk) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The pictures of a run, each of a sweep read once."""
     large, larger = looked_at(run.options)
     asked = [(run.settings["content"]["sha256"], large), *((told["sha256"], larger) for told in run.settings["style"])]
     for picture, key in zip((run.content, *run.styles), asked, strict=True):
-        if key not in seen:
-            seen[key] = read(picture, "content" if picture is run.content else "style", key[1])
-    content, *styles = (seen[key] for key in asked)
-    while len(seen) > SEEN:
-        seen.pop(next(iter(seen)))
+        if key not in desk.pictures:
+            desk.pictures[key] = read(picture, "content" if picture is run.content else "style", key[1])
+    content, *styles = (desk.pictures[key] for key in asked)
+    while len(desk.pictures) > SEEN:
+        desk.pictures.pop(next(iter(desk.pictures)))
     return content, tuple(styles)
 
 
@@ -154,11 +163,11 @@ def tidy(ends: Ends, place: Path | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def made(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch = None) -> Ends:
+def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch = None) -> Ends:
     """The runs of a job: together, or one by one where one of them, or too little memory, spoils the batch."""
     if len(job) > 1:
         try:
-            return _together(job, place, seen, watch)
+            return _together(job, place, desk, watch)
         except Exception as error:
             if isinstance(error, OSError) or not explained(error):  # a full disk or a bug: each would fail by itself too
                 return dict.fromkeys([run.key for run in job], error)
@@ -167,7 +176,7 @@ def made(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch = None
     ends: Ends = {}
     for run in job:
         try:
-            ends[run.key] = stored(place, run.key) or _together([run], place, seen, watch)[run.key]
+            ends[run.key] = stored(place, run.key) or _together([run], place, desk, watch)[run.key]
         except Exception as error:  # told at the end, when the others are done
             ends[run.key] = stored(place, run.key) or error  # another sweep in the same folder may have made it meanwhile
         if ends[run.key] is None:
@@ -175,11 +184,11 @@ def made(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch = None
     return ends
 
 
-def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) -> Ends:
+def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch) -> Ends:
     """The runs of a batch, kept one by one at its end; all None when they were stopped."""
     begin, path = time.perf_counter(), _record(place, job)
     record = _recorded(path)
-    problems = _problems(job, record, seen)
+    problems = _problems(job, record, desk)
     setup, first = time.perf_counter() - begin, problems[0]
 
     def keep(state: dict[str, Any] | None) -> None:
@@ -203,13 +212,13 @@ def _together(job: Sequence[Run], place: Path | None, seen: Seen, watch: Watch) 
     return dict(ends)
 
 
-def _problems(job: Sequence[Run], record: Mapping[str, Any], seen: Seen) -> list[Problem]:
+def _problems(job: Sequence[Run], record: Mapping[str, Any], desk: Desk) -> list[Problem]:
     """The runs made ready; targets that several have are computed once, and what was begun, as its record says, keeps its
     tiles."""
     ready: dict[str, Problem] = {}
     for run in job:
         if run.targets not in ready:
-            ready[run.targets] = prepare(*_pictures(run, seen), run.options, made=record)
+            ready[run.targets] = prepare(*_pictures(run, desk), run.options, made=record, network=desk.network)
     net = ready[job[0].targets].net
     return [dataclasses.replace(reweighed(ready[run.targets], run.options, run.settings), net=net) for run in job]
 

@@ -14,10 +14,11 @@ from nstutils.backbones import FeatureExtractor
 from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.library.errors import UserError
+from nstutils.library.weights import backbone
 from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight
 from nstutils.runs.options import Options
-from nstutils.runs.tasks import Picture, Size, Task, accept, resolved
+from nstutils.runs.tasks import Network, Picture, Size, Task, accept, resolved
 from nstutils.runs.tiles import View
 
 Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
@@ -273,10 +274,11 @@ def prepare(
     options: Options,
     say: Callable[[str], Any] | None = None,
     made: Mapping[str, Any] | None = None,
+    network: Network = backbone,
 ) -> Problem:
     """Load and check all that the options name, and compute the targets of every scale. `say` is told before how long a long
-    run will take; `made` is the card of a run that is to go on, which keeps its tile."""
-    task = accept(content, style, options)
+    run will take; `made` is the card of a run that is to go on, which keeps its tile; `network` finds the backbone."""
+    task = accept(content, style, options, network)
     given = look(task)
     scales = _scales(task, given, made or {})
     parts = [(task.draft, _scales(task.draft, given, {"tile": scales[-1].view.tile}))] if task.draft else []

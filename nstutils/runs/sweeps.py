@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from nstutils import images
 from nstutils.descent import Step
 from nstutils.library import files
 from nstutils.library.errors import UserError, explained
-from nstutils.library.weights import backbone
 from nstutils.results import Result
 from nstutils.runs import jobs, store
-from nstutils.runs.jobs import Ends, Run, Seen
+from nstutils.runs.jobs import Ends, Run
 from nstutils.runs.tasks import Picture, accept
 
 BAR = "{l_bar}{bar}| {n:.1f}/{total_fmt} [{elapsed}<{remaining}]"  # a batch moves it at every step, so runs have fractions
@@ -63,9 +61,8 @@ def sweep(
     place = _place(folder)
     if isinstance(settings, Mapping):
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")
-    seen: Seen = {}
-    network = lru_cache(maxsize=2)(backbone)
-    asked = [jobs.accepted({"content": content, "style": style} | common | dict(given), network, seen) for given in settings]
+    desk = jobs.Desk()
+    asked = [jobs.accepted({"content": content, "style": style} | common | dict(given), desk) for given in settings]
     runs = {run.key: run for run in asked if isinstance(run, Run)}
     ends: Ends = {key: found for key in runs if (found := jobs.stored(place, key))}
     if progress and place:
@@ -74,7 +71,7 @@ def sweep(
     bar = tqdm(total=len(runs), initial=len(ends), disable=not progress, desc="sweep", bar_format=BAR, delay=0.3)
     try:
         with bar:
-            for some in _elsewhere(todo, place, executor, bar) if executor else _here(todo, place, seen, bar):
+            for some in _elsewhere(todo, place, executor, bar) if executor else _here(todo, place, desk, bar):
                 ends |= some
                 if None in some.values():
                     raise KeyboardInterrupt
@@ -110,7 +107,7 @@ def _named(end: Any, run: Run) -> Any:
     return dataclasses.replace(end, card=end.card | {"settings": json.loads(json.dumps(run.settings))})
 
 
-def _here(todo: Sequence[list[Run]], place: Path | None, seen: Seen, bar: tqdm) -> Iterator[Ends]:
+def _here(todo: Sequence[list[Run]], place: Path | None, desk: jobs.Desk, bar: tqdm) -> Iterator[Ends]:
     """The jobs one after the other; the bar moves at every step."""
     for job in todo:
         end, share = bar.n + len(job), len(job) / (job[0].options.steps or 1)
@@ -118,7 +115,7 @@ def _here(todo: Sequence[list[Run]], place: Path | None, seen: Seen, bar: tqdm) 
         def watch(step: Step, share: float = share, end: float = end) -> None:
             bar.update(min(share, end - bar.n))
 
-        yield jobs.made(job, place, seen, watch)
+        yield jobs.made(job, place, desk, watch)
         bar.update(end - bar.n)
 
 
@@ -140,13 +137,13 @@ def _elsewhere(todo: Sequence[list[Run]], place: Path | None, executor: Executor
 
 def agreed(job: Sequence[Run], place: Path | None) -> Ends:
     """The runs of a job on another process or computer, which must find the same pictures and weights there."""
-    network = lru_cache(maxsize=2)(backbone)
+    desk = jobs.Desk()
     for run in job:
-        here = accept(run.content, run.styles, run.options, network).settings | store.program()
+        here = accept(run.content, run.styles, run.options, desk.network).settings | store.program()
         differ = store.differences(here, run.settings | run.program)
         if differ:
             raise UserError(f"this worker would make another picture ({differ}); give it the same files, weights and versions")
-    return jobs.made(job, place, {})
+    return jobs.made(job, place, desk)
 
 
 def _stopped(ends: Ends, count: int, place: Path | None) -> str:
