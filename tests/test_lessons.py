@@ -152,7 +152,8 @@ def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.Monk
                 assert b"HIDDEN TESTS" not in archive.read(name)
                 assert b"BEGIN SOLUTION" not in archive.read(name)
     assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
-    assert not [name for name in held if "solutions" in name or name.startswith("tests")]
+    assert not [name for name in held if "solutions" in name or name.startswith(("tests", "tools"))]
+    assert [name for name in held if name.startswith("nstutils/course/check/lesson") and name.endswith(".json")]
 
 
 def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:
