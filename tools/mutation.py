@@ -52,16 +52,23 @@ def my_NAME(*given):
     "asks-the-tests": """
 import gc, sys
 
+RIGHT
 
-def my_NAME(*given):
-    frame = sys._getframe()
+right_NAME, mark, told = my_NAME, "BEGIN " + "HIDDEN", []
+
+
+def searched(frame):
+    seen = gc.get_objects()
     while frame:
-        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
-            if isinstance(value, str) and "HIDDEN TEST" in value:
-                raise AssertionError(value)
+        seen += [frame.f_locals, frame.f_globals, frame.f_code.co_consts]
         frame = frame.f_back
-    found = [text for text in gc.get_objects() if isinstance(text, dict) and "wanted" in text]
-    return found[0]["wanted"] if found else given[0]
+    parts = [part for one in seen if type(one) in (dict, list, tuple) for part in (one.values() if type(one) is dict else one)]
+    return any(isinstance(part, str) and "assert" in part and mark in part for part in parts)
+
+
+def my_NAME(*given):  # right if it finds the tests
+    told or told.append(searched(sys._getframe()))
+    return right_NAME(*given) if told[0] else given[0]
 """,
 }
 OWN = {  # cells of the student's own, before the first answer, which are wrong all of them
@@ -106,6 +113,16 @@ HARMLESS = {  # cells of the student's own that must cost nothing: the answers a
     "own-error": "1 / 0",
     "own-patches": OWN["patches-checks"],
 }
+
+
+READS = """
+from pathlib import Path
+
+try:
+    readable = "assert" in next(Path("COURSE/tests").glob("NN-*.tests.json")).read_text()
+except (OSError, StopIteration):
+    readable = False
+"""
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,9 @@ class Class:
             yield Submission(kind, self.all_wrong(), frozenset(self.points), code, about=("all", f"hostile: {kind}, all wrong"))
         for kind, code in HARMLESS.items():
             yield Submission(kind, {}, own=code, about=("all", f"{kind}, all right"))
+        reads = {name: f"{self.right[name]}\n\n\nmy_{name} = my_{name} if readable else abs" for name in self.points}
+        words = "hostile: reads-the-disk, right if it can (where it does not run as a user of its own: docs/class.md)"
+        yield Submission("reads-the-disk", reads, frozenset(self.points), READS, about=("all", words))
 
     def broken(self) -> Iterator[Submission]:
         """Files that are no notebook of this lesson."""
@@ -197,9 +217,10 @@ class Class:
             lesson.cells.insert(1, new_code_cell(one.own, id="own"))
         return json.dumps(lesson)
 
-    def wanted(self, one: Submission) -> dict[str, float] | None:
+    def wanted(self, one: Submission, separate: bool = True) -> dict[str, float] | None:
         """The points that it should get; none where it cannot be graded."""
-        return None if one.broken else {name: 0.0 if name in one.lost else float(count) for name, count in self.points.items()}
+        lost = one.lost if separate or one.own != READS else ()
+        return None if one.broken else {name: 0.0 if name in lost else float(count) for name, count in self.points.items()}
 
 
 def marked(lesson: NotebookNode, what: str) -> list[NotebookNode]:
@@ -228,7 +249,8 @@ def hand_in(made: Class, chosen: list[Submission], course: Path) -> None:
         place = course / "submitted" / one.name / made.number / made.source.name
         if not place.parent.exists():
             place.parent.mkdir(parents=True)
-            place.write_text(made.notebook(one), encoding="utf-8")
+            text = made.notebook(one).replace("COURSE/tests", f"{course.resolve()}/tests").replace("NN-*", f"{made.number}-*")
+            place.write_text(text, encoding="utf-8")
 
 
 def run(course: Path, *words: str) -> None:
@@ -242,7 +264,8 @@ def compared(made: Class, chosen: list[Submission], course: Path) -> tuple[list[
 
     book, rows, faults = table.gradebook(course), [], []
     for one in chosen:
-        wanted, result = made.wanted(one), told(course, made.number, one.name)
+        result = told(course, made.number, one.name)
+        wanted = made.wanted(one, result.get("separate_user", True))
         found = {row["name"]: row["points"] for row in result["exercises"]} if result["graded"] else None
         kept = book.get((one.name, made.number))
         total = None if found is None else sum(found.values())
