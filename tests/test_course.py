@@ -282,6 +282,7 @@ HOSTILE = {  # the answer to the first exercise, what it gets, and what is said
     "endless": ("def double(x):\n    while True: pass", 0, "took more than 0.3 seconds of a processor"),
     "endless cell": (RIGHT["double"] + "\nwhile True: pass", 0, "took more than 0.3 seconds of a processor"),
     "hog": ("def double(x):\n    return len(bytearray(3 * 10**9)) and x + x", 0, "MemoryError"),
+    "hog in its cell": ("held = [0]\nwhile True: held += [bytearray(b'x') * 10**8]\n" + RIGHT["double"], 0, "memory"),
     "exit": ("import sys\nsys.exit(0)\n" + RIGHT["double"], 0, "its cell stops with"),
     "hard exit": ("import os\n\ndef double(x):\n    os._exit(0)", 0, "ended by itself"),
     "patched check": ("def double(x):\n    return 0\ncheck = lambda *a, **k: None", 0, "not that"),
@@ -380,6 +381,13 @@ def test_values_gradients_and_changes_go_through_the_line(course: SimpleNamespac
     assert weights[0] == 6
     assert weights[1].tolist() == [True, True]
     one.line.close()
+
+
+def test_what_only_a_cell_computes_is_left_out_of_a_lessons_names(course: SimpleNamespace) -> None:
+    lesson = SimpleNamespace(number="02", setup="a = 3\n\ndef f(x, y=computed): ...\n\ndef g():\n    return a")
+    names = course.grade.namespace(lesson)
+    assert names["g"]() == 3
+    assert "f" not in names
 
 
 def test_answers_alike_are_shown_side_by_side_without_names_comments_and_layout(course: SimpleNamespace) -> None:

@@ -74,6 +74,8 @@ def test_exercises_are_four_cells_with_nbgrader_metadata(path: Path) -> None:
         assert roles[n + 1]["locked"]
         assert roles[n + 1]["points"] > 0
         assert check.source.startswith("check.")
+        name = check.source.partition("(")[0].removeprefix("check.").replace("_", "-")
+        assert [role["grade_id"] for role in roles[n - 1 : n + 2]] == [f"{p}-{name}" for p in ("exercise", "solution", "check")]
         assert "### BEGIN HIDDEN TESTS" in check.source
         assert n + 2 < len(cells)
         assert roles[n + 2] is None or roles[n + 2].get("locked")

@@ -108,6 +108,7 @@ print(json.dumps(told))
 }
 HARMLESS = {  # cells of the student's own that must cost nothing: the answers are right
     "own-loop": "while True:\n    pass",
+    "own-hog": "held = []\nwhile True:\n    held.append(bytearray(b'x') * 2**26)",
     "own-exit": "import os\nos._exit(1)",
     "own-sys-exit": "import sys\nsys.exit()",
     "own-error": "1 / 0",

@@ -5,6 +5,7 @@ alone. So a submission can neither read the tests in memory nor change a check, 
 give values. What this does not protect from is told in docs/class.md.
 """
 
+import ast
 import contextlib
 import io
 import json
@@ -43,7 +44,9 @@ def namespace(lesson: Lesson) -> dict[str, Any]:
     """What a lesson's own cells define: its settings, network and pictures, at the smallest preset, and its functions."""
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        exec(compile(lesson.setup, f"lesson {lesson.number}", "exec"), names)
+        for part in ast.parse(lesson.setup).body:
+            with contextlib.suppress(NameError):  # a default that a cell would compute, which is not run here
+                exec(compile(ast.Module([part], []), f"lesson {lesson.number}", "exec"), names)
     return names
 
 
@@ -92,19 +95,23 @@ def start(run: Session) -> None:
 def cell_ran(run: Session, number: int) -> bool:
     """Run a cell; whether its process still lives."""
     exercise, code = run.cells[number]
+    why = ""
     try:
         with sandbox.limited(run.watch):
             run.at.peer.call(RUN, code)  # type: ignore[union-attr]
     except Gone as gone:
-        run.lost[number] = str(gone)
-        own = [n for n in run.lost if not run.cells[n][0]]
-        if not exercise and len(own) >= EXTRA:  # of those that answer nothing no more are tried
-            run.lost |= {n: "left out" for n, (answers, _) in enumerate(run.cells) if not answers and n not in run.lost}
-        stop(run)
-        return False
+        why = str(gone)
     except Exception as error:
         run.errors[number] = f"{type(error).__name__}: {error}"
-    return True
+        why = "it took too much memory" if sandbox.swollen(run.watch) else ""  # which would count for the exercises after it
+    if not why:
+        return True
+    run.lost[number] = why
+    own = [n for n in run.lost if not run.cells[n][0]]
+    if not exercise and len(own) >= EXTRA:  # of those that answer nothing no more are tried
+        run.lost |= {n: "left out" for n, (answers, _) in enumerate(run.cells) if not answers and n not in run.lost}
+    stop(run)
+    return False
 
 
 def stop(run: Session) -> None:

@@ -176,6 +176,13 @@ def excess(watch: Watch) -> str:
     return f"it took more than {limits.memory} MB of memory" if size - watch.base > limits.memory * 2**20 else ""
 
 
+def swollen(watch: Watch) -> bool:
+    """Whether the process at work holds most of the memory that it may take."""
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(watch.pid).memory_info().rss - watch.base > watch.limits.memory * 2**19)
+    return False
+
+
 def tree(pid: int) -> list[psutil.Process]:
     """A process and all that it has started."""
     process = psutil.Process(pid)

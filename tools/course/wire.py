@@ -72,10 +72,12 @@ class Peer:
         try:
             done = self.called(int(head[1]), *body) if head[0] == "call" else self.slopes(int(head[1]), body)
             self.send(["value"], done)
+            return
         except Gone:
             raise
         except BaseException as error:
-            self.send(["error", type(error).__name__, f"{str(error)[:500]}{place(error)}"], None)
+            said = ["error", type(error).__name__, f"{str(error)[:500]}{place(error)}"]
+        self.send(said, None)  # only now: the memory that the error held is given back, and counts for no other exercise
 
     def called(self, number: int, given: list[Any], named: dict[str, Any]) -> list[Any]:
         """The value of a function of this end, its arguments as it left them, and the number of its graph, if it has one."""
