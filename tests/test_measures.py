@@ -256,11 +256,6 @@ def test_structure_distance_of_a_large_picture_looks_at_fewer_positions(toy: Fea
     assert seen == [48 * 64, 48 * 64]
 
 
-def test_wasserstein_compares_rows_as_sets() -> None:
-    x, y = torch.tensor([[3.0, 0, 1], [0, 0, 0]]), torch.tensor([[1.0, 2, 6], [5, -1, 2]])
-    assert measures.wasserstein(x, y).tolist() == pytest.approx([11 / 3, 10])
-
-
 def test_anchors_are_0_and_1() -> None:
     nothing, copy = torch.tensor([0.0, 9]), torch.tensor([2.0, 5])
     found = torch.stack([nothing, copy, torch.tensor([3.0, 8])])

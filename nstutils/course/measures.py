@@ -132,11 +132,6 @@ def _coarse(features: Tensor, most: int = 4096) -> Tensor:
     return features
 
 
-def wasserstein(x: Tensor, y: Tensor) -> Tensor:
-    """The mean squared way from each row of numbers to another of as many, as sets: K x M each, K numbers."""
-    return (x.sort(-1).values - y.sort(-1).values).square().mean(-1)
-
-
 def anchored(found: Tensor, nothing: Tensor, copy: Tensor) -> Tensor:
     """Measures on a scale from 0, what doing nothing gets, to 1, what copying the artwork gets; and beyond."""
     return (found - nothing) / (copy - nothing)
