@@ -364,6 +364,17 @@ def test_nothing_that_a_submission_started_outlives_it(
     assert not mark.exists()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_solved_lesson_has_all_its_points(path: Path, course: SimpleNamespace, tmp_path: Path) -> None:
+    course.begin.bundles(tmp_path / "tests", [path.name[:2]])
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    command = [sys.executable, TOOLS, "autograde", tmp_path, "--lesson", path.name[:2], "--tests", tmp_path / "tests"]
+    subprocess.run([*command, "-o", tmp_path / "result.json"], check=True, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [one["name"] for one in result["exercises"] if not one["points"]] == []
+
+
 def test_values_gradients_and_changes_go_through_the_line(course: SimpleNamespace) -> None:
     def scaled(x: Any, weights: list[Any], loss: Any) -> Any:
         weights.append(torch.ones(2, dtype=torch.bool))
