@@ -125,7 +125,7 @@ def load(path: Path) -> Lesson:
     """A lesson from its file."""
     told = json.loads(path.read_text(encoding="utf-8"))
     made = [Exercise(**one | {"names": tuple(one["names"])}) for one in told.pop("exercises")]
-    told |= {name: tuple(told[name]) for name in ("cells", "definitions")}
+    told |= {name: tuple(told.get(name, ())) for name in ("cells", "definitions")}
     return Lesson(**told, exercises=tuple(made))
 
 

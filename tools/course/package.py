@@ -24,7 +24,7 @@ PYTHON=${PYTHON:-python3}
 command -v "$PYTHON" >/dev/null || { apt-get update; apt-get install -y python3 python3-venv; }
 INDEX=${TORCH_INDEX---index-url https://download.pytorch.org/whl/cpu}
 "$PYTHON" -m venv venv
-venv/bin/pip install --no-cache-dir -c constraints.txt $INDEX torch torchvision
+venv/bin/pip install --no-cache-dir -c constraints.txt $INDEX torch
 venv/bin/pip install --no-cache-dir -c constraints.txt -r requirements.txt
 venv/bin/pip install --no-cache-dir --no-deps nstutils-*.whl
 chmod -R go-rwx tests
