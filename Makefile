@@ -75,8 +75,8 @@ lessons: env
 outputs: env
 	NSTUTILS_STRICT=1 $(BIN)/python tools/lessons.py outputs
 
-handout: env
-	$(BIN)/python tools/lessons.py handout
+handout:
+	$(PYTHON) tools/handout.py $(LESSON)
 
 course: env
 	$(BIN)/python tools/course make --course $(COURSE) $(if $(LESSON),--lesson $(LESSON))
@@ -99,7 +99,7 @@ class: env
 
 # nbgrader's page for points and comments by hand
 formgrader: env
-	cd $(COURSE) && ../$(BIN)/jupyter lab $(ROOT)
+	cd $(COURSE) && jupyter lab $(ROOT)
 
 pictures: env
 	$(BIN)/python tools/pictures

@@ -2,8 +2,12 @@
 
 import csv
 import importlib
+import importlib.util
 import json
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -429,6 +433,53 @@ def test_downloads_of_services_are_put_where_they_are_graded(course: SimpleNames
     assert course.begin.collect(tmp_path / "down", tmp_path / "class", "02") == 3
     found = sorted(path.relative_to(tmp_path / "class" / "submitted").as_posix() for path in tmp_path.rglob("submitted/**/*.*"))
     assert found == ["Ada Lovelace/02/02_tiny.ipynb", "bobsmith/02/02_tiny (1).ipynb", "eve/02/02.ipynb", "eve/02/help.py"]
+
+
+GUIDE = (ROOT / "docs" / "class.md").read_text(encoding="utf-8")
+
+
+def lines_of_guide() -> list[str]:
+    """The commands of the guide, as they are copied."""
+    blocks = re.findall(r"^```\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    return [line.split("  #")[0].strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+
+
+def test_every_command_of_the_guide_is_one_that_there_is(course: SimpleNamespace) -> None:
+    spec = importlib.util.spec_from_file_location("run_course", TOOLS / "__main__.py")
+    assert spec
+    assert spec.loader
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    asked = [line for line in lines_of_guide() if line.startswith("make ")]
+    assert len(asked) >= 8
+    for line in asked:
+        done = subprocess.run([*shlex.split(line), "-n"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = re.findall(r"python tools/course (.+)", done.stdout)
+        assert found or "jupyter lab" in done.stdout
+        assert all(run.parser().parse_args(shlex.split(words)).do for words in found)
+    plain = [line for line in lines_of_guide() if line.startswith("python tools/course ")]
+    assert [run.parser().parse_args(shlex.split(line)[2:]).command for line in plain] == ["autograde"]
+
+
+@pytest.mark.long
+def test_a_class_that_was_killed_goes_on_and_a_cluster_does_the_rest(
+    course: SimpleNamespace, tests: Path, handed: Notebook
+) -> None:
+    folder = class_of(tests, **{f"s{n}": filled(handed, double=f"{RIGHT['double']}  # {n}") for n in range(4)})
+    command = [sys.executable, str(TOOLS), "grade", "--course", str(folder), "--lesson", "02", "--jobs", "1"]
+    first = subprocess.Popen(command, start_new_session=True)
+    while not (done := sorted((folder / "results" / "02").glob("s?.json"))):
+        time.sleep(0.1)
+    os.killpg(first.pid, signal.SIGKILL)
+    before = {path: path.stat().st_mtime_ns for path in done}
+    cluster = pytest.importorskip("distributed").LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    )
+    with cluster:
+        results = course.batch.run(folder, "02", 1, cluster.scheduler_address)
+    assert {student: one["points"] for student, one in results.items()} == dict.fromkeys(["s0", "s1", "s2", "s3"], 4.0)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 def test_students_work_cannot_be_committed(course: SimpleNamespace, tmp_path: Path) -> None:

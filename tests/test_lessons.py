@@ -139,23 +139,41 @@ def test_all_notebooks_together_stay_small() -> None:
     assert sum(path.stat().st_size for path in SOLUTIONS + STUDENTS) < 14e6
 
 
-def test_the_handout_holds_no_solutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lessons = tool()
-    monkeypatch.setattr(lessons, "BUILD", tmp_path)
-    monkeypatch.setattr(lessons, "ROOT", ROOT)
-    target = tmp_path / "handout.zip"
-    with zipfile.ZipFile(target, "w") as archive:
-        for file in lessons.handed_out():
-            archive.write(file, file.relative_to(ROOT))
-    with zipfile.ZipFile(target) as archive:
-        held = archive.namelist()
-        for name in held:
+def handout(target: Path, *numbers: str) -> zipfile.ZipFile:
+    """The hand-out of these lessons, as Python alone makes it."""
+    spec = importlib.util.spec_from_file_location("handout", ROOT / "tools" / "handout.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.pack(target, numbers)
+    return zipfile.ZipFile(target)
+
+
+def test_the_handout_holds_the_lessons_and_no_solutions_tests_or_guide(tmp_path: Path) -> None:
+    with handout(tmp_path / "handout.zip") as archive:
+        held = {name.removeprefix("nst-course/"): name for name in archive.namelist()}
+        assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
+        assert not [name for name in held if re.match("notebooks/(solutions|README)|tests|tools|docs", name)]
+        assert [name for name in held if re.match(r"nstutils/course/check/lesson.*\.json", name)]
+        for name, full in held.items():
+            text = archive.read(full).decode("utf-8", "ignore") if name.endswith((".ipynb", ".md", ".py")) else ""
             if name.endswith(".ipynb"):
-                assert b"HIDDEN TESTS" not in archive.read(name)
-                assert b"BEGIN SOLUTION" not in archive.read(name)
-    assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
-    assert not [name for name in held if "solutions" in name or name.startswith(("tests", "tools"))]
-    assert [name for name in held if name.startswith("nstutils/course/check/lesson") and name.endswith(".json")]
+                assert "HIDDEN TESTS" not in text
+                assert "BEGIN SOLUTION" not in text
+            if name.endswith(".md"):
+                links = [link for link in re.findall(r"\]\(([^)\s#]+)", text) if "://" not in link]
+                assert [link for link in links if (Path(name).parent / link).as_posix() not in held] == []
+        readme = archive.read("nst-course/README.md").decode()
+        assert "make " not in readme
+        assert all(f"{path.name[:2]} {read(path).metadata.nstutils.version}" in readme for path in STUDENTS)
+
+
+def test_a_handout_of_some_lessons(tmp_path: Path) -> None:
+    with handout(tmp_path / "some.zip", "00", "02") as archive:
+        assert sorted(name[21:23] for name in archive.namelist() if name.endswith(".ipynb")) == ["00", "02"]
+    with pytest.raises(SystemExit, match="there is no lesson 44; choose from 00, 01"):
+        handout(tmp_path / "none.zip", "44")
 
 
 def test_a_lesson_that_stops_says_so(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Make the lessons: `python tools/lessons.py students | outputs | html | handout`.
+"""Make the lessons: `python tools/lessons.py students | outputs | html`.
 
 The one source of a lesson is its solved notebook in notebooks/solutions. `students` writes the copies in notebooks/ without
 solutions and hidden tests; `outputs` runs the solved lessons and stores what they show, then does the same; `html` runs
-them into build/lessons; `handout` packs what students get into build/handout.zip. Grading is in tools/course.
+them into build/lessons. tools/handout.py packs what students get, tools/course grades.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -27,8 +26,6 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS, SOLUTIONS, BUILD = ROOT / "notebooks", ROOT / "notebooks" / "solutions", ROOT / "build"
-PAGES = ("README.md", "ARCHITECTURE.md", "CITATION.cff", "LICENSE", "docs")  # the README, and what it links to
-HANDED_OUT = ("nstutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "environment.yml", *PAGES)
 
 
 def sources(numbers: Sequence[str] = ()) -> list[Path]:
@@ -149,28 +146,9 @@ def page(lesson: NotebookNode, name: str) -> str:
     return text
 
 
-def handout(_: Sequence[str] = ()) -> None:
-    """Pack what students get: all lessons without solutions and hidden tests, the package, the data."""
-    target = BUILD / "handout.zip"
-    target.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(handed_out()):
-            archive.write(path, Path("nst-course") / path.relative_to(ROOT))
-    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.1f} MB")
-
-
-def handed_out() -> list[Path]:
-    """The files of the handout."""
-    files = []
-    for name in HANDED_OUT:
-        found = [ROOT / name] if (ROOT / name).is_file() else [path for path in (ROOT / name).rglob("*") if path.is_file()]
-        files += [p for p in found if SOLUTIONS not in p.parents and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)]
-    return [p for p in files if not any(part.startswith("my_") for part in p.relative_to(ROOT).parts)]  # saved by a run
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Do one of the four."""
-    commands = {"students": students, "outputs": outputs, "html": html, "handout": handout}
+    """Do one of the three."""
+    commands = {"students": students, "outputs": outputs, "html": html}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=commands, help="what to make")
     parser.add_argument("of", nargs="*", help="numbers of lessons (default: all)")

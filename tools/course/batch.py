@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,51 +145,55 @@ def executor(jobs: int, dask: str | None) -> Iterator[Executor]:
         yield client.get_executor()
 
 
-def graded_by_command(folder: Path, number: str, tests: Path, out: Path, limits: Sequence[str]) -> dict[str, Any]:
-    """Grade one submission in a process of its own, which cannot stop the batch."""
-    command = [sys.executable, str(HERE), "autograde", str(folder), "--lesson", number, "--tests", str(tests), "-o", str(out)]
-    env = {name: value for name, value in os.environ.items() if name != "COURSE"}
+def command(course: Path, student: str, number: str, limits: Sequence[str]) -> list[str]:
+    """What grades one submission, in a process of its own, which cannot stop the batch."""
+    folder, out = course / "submitted" / student / number, raw_result(course, student, number)
+    words = [sys.executable, HERE, "autograde", folder, "--lesson", number, "--tests", course / "tests", "-o", out, *limits]
+    return list(map(str, words))
+
+
+def raw_result(course: Path, student: str, number: str) -> Path:
+    """Where that process leaves what it found."""
+    return course / "results" / number / f".{student}.json"
+
+
+def ended(future: Future[Any], path: Path) -> dict[str, Any]:
+    """What a process has found, or why there is nothing."""
     try:
-        done = subprocess.run([*command, *limits], env=env, capture_output=True, text=True, timeout=TOO_LONG, check=False)
-        why = (done.stderr.strip().splitlines() or ["no result"])[-1][:300]
-    except subprocess.TimeoutExpired:
-        why = f"it took more than {TOO_LONG} seconds"
-    found = told(out)
-    return found or {"graded": False, "reason": f"the grader stopped: {why}", "lesson": number}
+        words = future.result().stderr.strip().splitlines() or ["no result"]
+        return told(path) or {"graded": False, "reason": f"the grader stopped: {words[-1][:300]}"}
+    except Exception as error:  # it took too long, or a worker of a cluster was lost: the others go on
+        return {"graded": False, "reason": f"the grader stopped: {type(error).__name__}"}
 
 
-def run(
-    course: Path, number: str, jobs: int, dask: str | None = None, limits: list[str] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Grade what was handed in for a lesson and is not graded yet; all results, by student."""
-    records, results = prepare(course, number), {}
-    todo = {}
+def left(course: Path, number: str, records: Results) -> tuple[Results, Results]:
+    """What is graded, or cannot be, and what is left to do."""
+    done, todo = {}, {}
     for student, record in records.items():
         before = told(result_path(course, student, number))
-        same = before.get("sha") == record.get("sha") and before.get("version") == record.get("version")
-        if not record["graded"] or (before.get("graded") and same):
-            results[student] = before or record
-        else:
-            todo[student] = record
-    with (
-        executor(jobs, dask) as pool,
-        tqdm(total=len(records), initial=len(results), desc=f"grading {number}", unit="student") as bar,
-    ):
-        futures = {pool.submit(*job(course, student, number, limits)): student for student in todo}
+        same = before.get("graded") and all(before.get(name) == record.get(name) for name in ("sha", "version"))
+        (done if same or not record["graded"] else todo)[student] = before if same else record
+    return done, todo
+
+
+def run(course: Path, number: str, jobs: int, dask: str | None = None, limits: Sequence[str] = ()) -> Results:
+    """Grade what was handed in for a lesson and is not graded yet; all results, by student."""
+    course = course.resolve()
+    results, todo = left(course, number, prepare(course, number))
+    bar = tqdm(total=len(results) + len(todo), initial=len(results), desc=f"grading {number}", unit="student")
+    with bar, executor(jobs, dask) as pool:
+        futures = {}
+        for student in todo:
+            raw_result(course, student, number).unlink(missing_ok=True)
+            words = command(course, student, number, limits)
+            futures[pool.submit(subprocess.run, words, capture_output=True, text=True, timeout=TOO_LONG)] = student
         for future in as_completed(futures):
             student = futures[future]
-            result = future.result() | {key: todo[student][key] for key in ("sha", "repairs", "version")}
-            write(result, result_path(course, student, number))
-            results[student] = result
+            result = ended(future, raw_result(course, student, number)) | {"lesson": number}
+            results[student] = result | {key: todo[student][key] for key in ("sha", "repairs", "version")}
+            write(results[student], result_path(course, student, number))
             bar.update()
     return dict(sorted(results.items()))
-
-
-def job(course: Path, student: str, number: str, limits: Sequence[str]) -> tuple[Any, ...]:
-    """What the executor is given for a student."""
-    out = course / "results" / number / f".{student}.json"
-    out.unlink(missing_ok=True)
-    return graded_by_command, course / "submitted" / student / number, number, course / "tests", out, limits
 
 
 def report(results: Results) -> str:
