@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "nst-course"
-PARTS = ("nstutils", "data/pictures", "data/weights", "data/reference", "data/claims.json")
+PARTS = ("nstutils", "notebooks/project", "data/pictures", "data/weights", "data/reference", "data/claims.json")
 PAGES = ("CITATION.cff", "LICENSE", "pyproject.toml", "constraints.txt", "environment.yml")
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -38,7 +38,9 @@ def files(numbers: Sequence[str] = ()) -> list[Path]:
 
 def wanted(path: Path) -> bool:
     """Whether a file is not what a run has left behind."""
-    return not {"__pycache__", ".ipynb_checkpoints"} & set(path.parts) and path.suffix not in (".pyc", ".part")
+    parts = path.relative_to(ROOT).parts
+    left = {"__pycache__", ".ipynb_checkpoints"} & set(parts) or any(part.startswith("my_") for part in parts)
+    return not left and path.suffix not in (".pyc", ".part")
 
 
 def version(numbers: Sequence[str] = ()) -> str:
