@@ -35,7 +35,6 @@ class Lesson:
     version: str
     file: str
     setup: str
-    definitions: tuple[str, ...]
     cells: tuple[str, ...]
     exercises: tuple[Exercise, ...]
 
@@ -73,10 +72,12 @@ def defined(text: str) -> tuple[str, ...]:
     return (*functions, *(target.id for target in targets if isinstance(target, ast.Name)))
 
 
-def definitions(text: str) -> list[str]:
+def definitions(text: str) -> str:
     """The imports and functions of a cell, without what it computes."""
-    wanted = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    return [ast.unparse(node) for node in ast.parse(text).body if isinstance(node, wanted)]
+    kept = [
+        node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
+    ]
+    return "\n\n".join(map(ast.unparse, kept))
 
 
 def made(solved: Any, released: Any, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,8 +88,7 @@ def made(solved: Any, released: Any, file: str) -> tuple[dict[str, Any], dict[st
         "number": about["lesson"],
         "version": about["version"],
         "file": file,
-        "setup": source(code[0]),
-        "definitions": [part for cell in code[1:] for part in definitions(source(cell))],
+        "setup": "\n\n".join([source(code[0]), *filter(None, (definitions(source(cell)) for cell in code[1:]))]),
         "cells": [source(cell) for cell in released["cells"]],
         "exercises": exercises(released),
     }
@@ -125,8 +125,7 @@ def load(path: Path) -> Lesson:
     """A lesson from its file."""
     told = json.loads(path.read_text(encoding="utf-8"))
     made = [Exercise(**one | {"names": tuple(one["names"])}) for one in told.pop("exercises")]
-    told |= {name: tuple(told.get(name, ())) for name in ("cells", "definitions")}
-    return Lesson(**told, exercises=tuple(made))
+    return Lesson(**told | {"cells": tuple(told["cells"])}, exercises=tuple(made))
 
 
 def lessons(folder: Path) -> list[Lesson]:

@@ -5,6 +5,7 @@ alone. So a submission can neither read the tests in memory nor change a check, 
 give values. What this does not protect from is told in docs/class.md.
 """
 
+import ast
 import contextlib
 import io
 import json
@@ -43,10 +44,9 @@ def namespace(lesson: Lesson) -> dict[str, Any]:
     """What a lesson's own cells define: its settings, network and pictures, at the smallest preset, and its functions."""
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        exec(compile(lesson.setup, f"lesson {lesson.number}", "exec"), names)
-        for part in lesson.definitions:
-            with contextlib.suppress(Exception):  # one that needs what the lesson would compute
-                exec(compile(part, f"lesson {lesson.number}", "exec"), names)
+        for part in ast.parse(lesson.setup).body:
+            with contextlib.suppress(NameError):  # a default that a cell would compute, which is not run here
+                exec(compile(ast.Module([part], []), f"lesson {lesson.number}", "exec"), names)
     return names
 
 
