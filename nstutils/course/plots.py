@@ -1,6 +1,8 @@
 """Figures: each function returns a matplotlib Figure and leaves pyplot alone. Colours tell apart for colour-blind readers
 (Okabe and Ito), and lines differ in their dashes too."""
 
+import base64
+import html
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -272,6 +274,18 @@ def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, *
     """Show a figure in a notebook with `words` as its description, and below it the same words and how it was made
     (backbone, size, steps, seconds …); `also` has other forms of it, for instance a live one."""
     _display(encoded(figure), words, f"*{words}* {caption(**made)}", also)
+
+
+def film(frames: Sequence[Tensor], words: str, enlarged: int = 3, **made: Any) -> None:
+    """Show pictures as an animation in a notebook, enlarged, with its description."""
+    from IPython.display import Markdown, display
+
+    data, pictures = io.BytesIO(), [images.to_pil(frame) for frame in frames]
+    pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=150, loop=0)
+    source = f"data:image/gif;base64,{base64.b64encode(data.getvalue()).decode()}"
+    tag = f'<img alt="{html.escape(words)}" width="{enlarged * pictures[0].width}" src="{source}">'
+    display({"text/html": tag, "text/plain": words}, raw=True)
+    display(Markdown(f"*{words}* {caption(**made)}"))
 
 
 def reference(lesson: str) -> None:
