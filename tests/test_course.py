@@ -398,6 +398,21 @@ def test_values_gradients_and_changes_go_through_the_line(course: SimpleNamespac
     one.line.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the grader wants fork")
+def test_an_answer_that_changes_everybodys_random_numbers_is_noticed(
+    course: SimpleNamespace, tests: Path, handed: Notebook
+) -> None:
+    lesson = solved(
+        "state = torch.random.get_rng_state()\ndouble(1.0)\nassert torch.equal(state, torch.random.get_rng_state())"
+    )
+    course.bundle.write(lesson, course.lessons.student(lesson, "02"), "02_tiny.ipynb", tests)
+    handed["metadata"].pop("nstutils")
+    drawing = "import torch\n\ndef double(x):\n    torch.rand(1)\n    return x + x"
+    with torch.random.fork_rng():
+        assert points(course, tests, filled(handed, double=drawing))[0] == {"double": 0, "halve": 2}
+        assert points(course, tests, filled(handed))[0] == {"double": 2, "halve": 2}
+
+
 def test_what_only_a_cell_computes_is_left_out_of_a_lessons_names(course: SimpleNamespace) -> None:
     lesson = SimpleNamespace(number="02", setup="a = 3\n\ndef f(x, y=computed): ...\n\ndef g():\n    return a")
     names = course.grade.namespace(lesson)

@@ -14,6 +14,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+import IPython.core.oinspect  # noqa: F401  InteractiveShell imports it late: in every process, where an import may fail after a fork
 import psutil
 import torch
 from IPython.core.interactiveshell import InteractiveShell

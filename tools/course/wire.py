@@ -41,9 +41,11 @@ class Peer:
         """The value of a function of the other end; what it changed in its arguments is changed here too."""
         inputs = [x for x in tensors([given, named]) if x.requires_grad]
         done = self.ask(["call", number], [list(given), named])
-        if not (isinstance(done, list) and len(done) == 3 and isinstance(done[1], list)):
+        if not (isinstance(done, list) and len(done) == 4 and isinstance(done[1], list)):
             raise Gone("its process answered with something that is not a value")
-        value, after, graph = done
+        value, after, graph, drawn = done
+        if drawn is True:  # where a function changes everybody's random numbers, those here move too
+            torch.rand(1)
         for mine, theirs in zip([*given, *named.values()], after, strict=False):
             follow(mine, theirs)
         return joined(self, graph, value, inputs) if graph is not None else value
@@ -80,16 +82,17 @@ class Peer:
         self.send(said, None)  # only now: the memory that the error held is given back, and counts for no other exercise
 
     def called(self, number: int, given: list[Any], named: dict[str, Any]) -> list[Any]:
-        """The value of a function of this end, its arguments as it left them, and the number of its graph, if it has one."""
-        leaves = [x for x in tensors([given, named]) if x.requires_grad]
+        """The value of a function of this end, its arguments as it left them, the number of its graph, and what it drew."""
+        leaves, state = [x for x in tensors([given, named]) if x.requires_grad], torch.random.get_rng_state()
         value = self.functions[number](*given, **named)
+        drawn = not torch.equal(state, torch.random.get_rng_state())
         ends = [x for x in tensors(value) if x.requires_grad]
         if not (leaves and ends):
-            return [value, [*given, *named.values()], None]
+            return [value, [*given, *named.values()], None, drawn]
         self.count += 1
         self.graphs[self.count] = (ends, leaves)
         self.graphs.pop(self.count - KEPT, None)
-        return [value, [*given, *named.values()], self.count]
+        return [value, [*given, *named.values()], self.count, drawn]
 
     def slopes(self, number: int, given: list[Tensor]) -> list[Tensor | None]:
         """The gradients for the arguments of a call, from those for its value."""
