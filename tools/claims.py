@@ -30,8 +30,9 @@ def found(folder: Path) -> dict[str, dict[str, Any]]:
 def table(folders: dict[str, dict[str, dict[str, Any]]]) -> str:
     """All rows in Markdown, a column for each network, with the count of what holds above."""
     counts = [
-        f"{sum(bool(one['holds']) for one in records.values())} of {len(records)} hold with `{name}`"
+        f"{judged.count(True)} of {len(judged)} hold with `{name}`"
         for name, records in folders.items()
+        for judged in [[one["holds"] for one in records.values() if one["holds"] is not None]]
     ]
     lines = ["", f"{', '.join(counts)} (for every part the pairs in which it holds).", ""]
     lines += ["| figure | " + " | ".join(f"`{name}`" for name in folders) + " |", "| --- " * (1 + len(folders)) + "|"]
