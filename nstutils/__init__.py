@@ -31,7 +31,7 @@ HOMES = {
 }  # fmt: skip
 MODULES = {
     **dict.fromkeys(("check", "filters", "measures", "plots", "ratings", "widgets"), "course"),
-    **dict.fromkeys(("fast", "papers", "guidance", "images", "losses"), ""),
+    **dict.fromkeys(("distances", "fast", "papers", "guidance", "images", "losses"), ""),
 }  # that lessons ask for by name, and their rooms
 __all__ = list(HOMES)
 

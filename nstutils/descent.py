@@ -294,7 +294,7 @@ def _card(view: View, stage: Stage, options: Mapping[str, Any]) -> dict[str, Any
     terms = {}
     for name, (weight, loss) in at(stage.terms, 1).items():
         plain = weight.tolist() if isinstance(weight, Tensor) else weight
-        terms[name] = {"weight": plain, "loss": type(loss).__name__, "layers": list(loss.layers)}
+        terms[name] = {"weight": plain, "loss": getattr(loss, "kind", type(loss).__name__), "layers": list(loss.layers)}
     lr = RATES[options["method"]] if options["lr"] is None else options["lr"]
     settings = {"size": max(stage.size), "steps": stage.steps, **options, "lr": lr, "terms": terms}
     made_by = {"backbone": view.net.name, "weights_sha256": view.net.sha256, "tile": view.tile}

@@ -7,7 +7,7 @@ same from step to step, and numbers of two runs can be compared.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
 from nstutils.library.errors import UserError
-from nstutils.losses import Activations, Weights
+from nstutils.losses import Activations, Weights, check_size, seen, unit, weighed
 
 DIRECTIONS = 128  # that a cloud is projected on at most; Heitz et al. take as many as there are filters
 QUANTILES = 1 << 14  # of a projected artwork that are kept at most
@@ -44,52 +44,26 @@ def directions(points: Tensor) -> Tensor:
 
 
 def projected(points: Tensor) -> Tensor:
-    """The points' places along random directions, in rising order: N x C x M to N x directions x M."""
-    return (directions(points) @ points).sort(-1).values
-
-
-class _Sliced(torch.autograd.Function):
-    """The distance and at once its derivative, few directions at a time: all of them would take more memory than a network."""
-
-    @staticmethod
-    def forward(ctx: Any, points: Tensor, target: Tensor) -> Tensor:
-        ways, value, moved = directions(points), points.new_zeros(len(points)), []
-        for some, wanted in zip(ways.split(8), target.split(8, 1), strict=True):
-            places = some @ points
-            order = _order(places)
-            apart = places.gather(-1, order) - F.interpolate(wanted, places.shape[-1], mode="linear")
-            value += apart.square().mean(-1).sum(-1) / len(ways)
-            moved.append(torch.empty_like(apart).scatter_(-1, order, apart))
-        slope = torch.cat(moved, 1).mT @ ways * (2 / (len(ways) * points.shape[-1]))
-        ctx.save_for_backward(slope.mT)  # which lies in memory as activations do
-        return value
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        return ctx.saved_tensors[0] * upstream.view(-1, 1, 1), None
-
-
-def _order(values: Tensor) -> Tensor:
-    """What brings numbers into rising order along the last axis; numpy's way takes a sixth of torch's time."""
-    return values.argsort(-1) if values.is_cuda else torch.from_numpy(np.argsort(values.cpu().numpy(), -1)).to(values.device)
+    """The points' places along random directions, in rising order: N x C x M to N x directions x at most QUANTILES."""
+    places = (directions(points) @ points).sort(-1).values
+    return places if places.shape[-1] <= QUANTILES else F.interpolate(places, QUANTILES, mode="linear")
 
 
 def sliced_wasserstein(points: Tensor, target: Tensor) -> Tensor:
-    """The mean over directions of the squared 2-Wasserstein distance (Heitz et al. 2021) to a target from `projected`: of
-    numbers in order, the mean squared difference; between the quantiles of a target of another size lie straight lines."""
-    return _Sliced.apply(points, target)
+    """The mean over directions of the squared 2-Wasserstein distance (Heitz et al. 2021) to a target from `projected`: along
+    each, the k-th of the points goes to the k-th of the target's, or where those are more or fewer to that quantile."""
+    places = directions(points) @ points
+    with torch.no_grad():  # numpy's way to sort takes a sixth of torch's time
+        order = torch.from_numpy(np.argsort(places.cpu().numpy(), -1)).to(points.device)
+        wanted = F.interpolate(target, places.shape[-1], mode="linear").expand_as(places)
+        there = torch.empty_like(places).scatter_(-1, order, wanted)
+    return (places - there).square().mean((1, 2))
 
 
-def unit(points: Tensor) -> Tensor:
-    """The points brought to length 1."""
-    return F.normalize(points, dim=1, eps=1e-6)
-
-
-def sampled(points: Tensor, count: int = SAMPLES) -> Tensor:
-    """At most `count` of the points, drawn at random, each brought to length 1: N x C x M to N x C x count."""
-    drawn = torch.randperm(points.shape[-1], generator=torch.Generator().manual_seed(0))[:count]
-    return unit(points[..., drawn.to(points.device)])
+def sampled(points: Tensor) -> Tensor:
+    """At most SAMPLES of the points, drawn at random, each brought to length 1: N x C x M to N x C x samples."""
+    drawn = torch.randperm(points.shape[-1], generator=torch.Generator().manual_seed(0))[:SAMPLES]
+    return F.normalize(points[..., drawn.to(points.device)], dim=1, eps=1e-6)
 
 
 def relaxed_emd(points: Tensor, target: Tensor) -> Tensor:
@@ -97,7 +71,7 @@ def relaxed_emd(points: Tensor, target: Tensor) -> Tensor:
     nearest of the other cloud, by the cosine; of the two ways, the longer. All points take part, or those left out would be
     seen as grain; so where they are many, they meet fewer of the target's."""
     few = max(FEWEST, PAIRS // points.shape[-1])
-    x, a = unit(points), target[..., :few].expand(len(points), -1, -1)
+    x, a = F.normalize(points, dim=1, eps=1e-6), target[..., :few].expand(len(points), -1, -1)
     return torch.stack([1 - (one * _nearest(one, other)).sum(1).mean(-1) for one, other in ((x, a), (a, x))]).amax(0)
 
 
@@ -117,19 +91,14 @@ class Kind(NamedTuple):
 
     target: Callable[[Tensor], Tensor]
     distance: Callable[[Tensor, Tensor], Tensor]
-    factor: float  # with which photographs are as far from artworks as by `StyleLoss` with the course's weights of layers
+    factor: float  # with which photographs are as far from artworks as by `StyleLoss`, both with their usual weights of layers
 
 
 KINDS = {
-    "moments": Kind(moments, moments_distance, 0.35),
-    "sliced": Kind(lambda points: _thinned(projected(points)), sliced_wasserstein, 1.1),
-    "emd": Kind(lambda points: torch.cat([moments(points), sampled(points)], -1), transport, 0.45),
+    "moments": Kind(moments, moments_distance, 0.8),
+    "sliced": Kind(projected, sliced_wasserstein, 1.0),
+    "emd": Kind(lambda points: torch.cat([moments(points), sampled(points)], -1), transport, 0.4),
 }
-
-
-def _thinned(quantiles: Tensor) -> Tensor:
-    """At most QUANTILES of them."""
-    return quantiles if quantiles.shape[-1] <= QUANTILES else F.interpolate(quantiles, QUANTILES, mode="linear")
 
 
 def cloud(features: Tensor, guide: Tensor | None = None) -> Tensor:
@@ -138,14 +107,9 @@ def cloud(features: Tensor, guide: Tensor | None = None) -> Tensor:
     points = points if points.dtype == torch.float64 else points.float()
     if guide is None:
         return points
-    if guide.shape[-2:] != features.shape[-2:]:
-        raise UserError(
-            f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
-            "layer's size with nstutils.guidance.propagate"
-        )
-    if not guide.amax() > 0:
-        raise UserError("the guide is zero everywhere in this layer; give a larger region or leave the layer out")
-    return points[..., (guide > guide.amax() / 2).flatten()]
+    check_size(guide, features)
+    bright = unit(guide)
+    return points[..., (bright > bright.amax() / 2).flatten()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,18 +131,14 @@ class CloudLoss:
         cls, net: FeatureExtractor, a: Tensor, layers: Sequence[str] | None = None, weights: Weights = None, kind: str = "emd"
     ) -> Self:
         """The loss whose target is the style of the artwork a, as `layers` see it (those of the course, if not given)."""
-        with torch.no_grad():
-            found = net(a.to(net.weight.device), layers or STYLE_LAYERS[net.family])
-        return cls(kind, targets_of(kind, found), weights)
+        return cls(kind, targets_of(kind, seen(net, a, layers or STYLE_LAYERS[net.family])), weights)
 
     @property
     def layers(self) -> tuple[str, ...]:
         return tuple(self.targets)
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        distances = self.by_layer(activations).values()
-        weights = self.weights if self.weights is not None else [1 / len(distances)] * len(distances)
-        return torch.stack([w * d for w, d in zip(weights, distances, strict=True)]).sum(0)
+        return weighed(self.by_layer(activations).values(), self.weights, 1 / len(self.targets))
 
     def by_layer(self, activations: Activations) -> dict[str, Tensor]:
         """D_l of each layer, one number a picture."""

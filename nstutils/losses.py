@@ -87,10 +87,10 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
         raise UserError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
     if guide is None:
         return _product(features) / features[0, 0].numel()
-    return _product(features, _unit(guide))
+    return _product(features, unit(guide))
 
 
-def _unit(guide: Tensor) -> Tensor:
+def unit(guide: Tensor) -> Tensor:
     """The guide scaled to ΣT² = 1."""
     energy = guide.square().sum((-2, -1), keepdim=True)
     if not bool((energy > 0).all()):
@@ -98,22 +98,27 @@ def _unit(guide: Tensor) -> Tensor:
     return guide / energy.sqrt()
 
 
-def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
-    """The sum over positions, (T∘F)(T∘F)ᵀ."""
-    if guide is None:
-        return _SelfProduct.apply(features.flatten(2))
+def check_size(guide: Tensor, features: Tensor) -> None:
+    """Refuse a guide that has not the features' positions."""
     if guide.shape[-2:] != features.shape[-2:]:
         raise UserError(
             f"the guide has {tuple(guide.shape[-2:])} positions, the features {tuple(features.shape[-2:])}; bring it to the "
             "layer's size with nstutils.guidance.propagate"
         )
+
+
+def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
+    """The sum over positions, (T∘F)(T∘F)ᵀ."""
+    if guide is None:
+        return _SelfProduct.apply(features.flatten(2))
+    check_size(guide, features)
     # a guide up to 1, so that a hard mask is exact in bfloat16 too; its scale comes back in float32
     top = guide.amax((-2, -1), keepdim=True).clamp(min=1e-30)
     product = _SelfProduct.apply((features * (guide / top).to(features.dtype)).flatten(2))
     return product * top.reshape(-1, 1, 1).square()
 
 
-def _weighed(values: Collection[Tensor], weights: Weights, usual: float) -> Tensor:
+def weighed(values: Collection[Tensor], weights: Weights, usual: float) -> Tensor:
     """The weighted sum; where no weights are given each is the usual one."""
     weights = [usual] * len(values) if weights is None else weights
     return torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum(0)
@@ -135,7 +140,7 @@ class ContentLoss:
     @classmethod
     def of(cls, net: FeatureExtractor, p: Tensor, layers: Sequence[str] | None = None, weights: Weights = None) -> Self:
         """The loss whose target is the picture p, as `layers` see it (those of the course, if not given)."""
-        return cls(_seen(net, p, layers or CONTENT_LAYERS[net.family]), weights)
+        return cls(seen(net, p, layers or CONTENT_LAYERS[net.family]), weights)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -161,7 +166,7 @@ class ContentLoss:
 
     def value(self, sums: Sums) -> Tensor:
         """All layers together."""
-        return _weighed(sums.values(), self.weights, 1.0)
+        return weighed(sums.values(), self.weights, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +187,7 @@ class StyleLoss:
     @classmethod
     def of(cls, net: FeatureExtractor, a: Tensor, layers: Sequence[str] | None = None, weights: Weights = None) -> Self:
         """The loss whose target is the style of the artwork a, as `layers` see it (those of the course, if not given)."""
-        return cls({k: gram(f) for k, f in _seen(net, a, layers or STYLE_LAYERS[net.family]).items()}, weights)
+        return cls({k: gram(f) for k, f in seen(net, a, layers or STYLE_LAYERS[net.family]).items()}, weights)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ class StyleLoss:
         found: Sums = {}
         for layer in self.targets:
             features = activations[layer]
-            found[layer] = _product(features, crop(layer, _unit(self.guides[layer])) if self.guides else None)
+            found[layer] = _product(features, crop(layer, unit(self.guides[layer])) if self.guides else None)
             if not self.guides:
                 found[layer, "positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
         return found
@@ -208,7 +213,7 @@ class StyleLoss:
     def value(self, sums: Sums) -> Tensor:
         """Σ w_l E_l."""
         errors = self._errors(sums)
-        return _weighed(errors.values(), self.weights, 1 / len(errors))
+        return weighed(errors.values(), self.weights, 1 / len(errors))
 
     def by_layer(self, activations: Activations) -> dict[str, Tensor]:
         """E_l of each layer, one number a picture."""
@@ -220,7 +225,8 @@ class StyleLoss:
 
 
 @torch.no_grad()
-def _seen(net: FeatureExtractor, picture: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+def seen(net: FeatureExtractor, picture: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """The activations of a picture, to be a target."""
     return net(picture.to(net.weight.device), layers)
 
 
@@ -265,7 +271,7 @@ class Mixture:
         own: list[Sums] = [{} for _ in self.losses]
         for (k, key), value in sums.items():
             own[k][key] = value
-        return _weighed([loss.value(mine) for loss, mine in zip(self.losses, own, strict=True)], self.weights, 1.0)
+        return weighed([loss.value(mine) for loss, mine in zip(self.losses, own, strict=True)], self.weights, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -189,7 +189,9 @@ def test_a_sweep_keeps_a_run_for_every_distance(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_distance_of_whole_pictures_is_refused_in_tiles_before_anything_is_computed(kind: str) -> None:
-    with pytest.raises(UserError, match=f"style_loss '{kind}' .* tiles; give a smaller size and style_size, leave tile out"):
+    with pytest.raises(
+        UserError, match=f"style_loss '{kind}' compares pictures as wholes.*tiles.*; give a smaller size and style_size"
+    ):
         stylise("town", "swirls", style_loss=kind, tile=64, **SMALL | {"size": 128})
 
 

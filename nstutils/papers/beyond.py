@@ -19,7 +19,7 @@ from nstutils.papers.judging import order
 from nstutils.papers.rows import FINE, LAYERS, ONE, Case, Numbers, Row, Runs
 from nstutils.runs.options import STYLE_LOSSES
 
-COSTS = {"gram": 1.0, "moments": 1.4, "sliced": 2.3, "emd": 2.7}  # of a step, with AVX-512 and bfloat16
+COSTS = {"gram": 1.0, "moments": 1.3, "sliced": 2.4, "emd": 2.6}  # of a step, with AVX-512 and bfloat16
 
 
 def _in_equal_time(case: Case) -> Runs:
@@ -143,7 +143,7 @@ style_trace = Row(
     runs=_every_style,
     seeds=(0,),  # it has four of its own
     # grain that no layer sees would be most of the spread from noise of full contrast
-    effort=((96, 100, CALM), (512, 500, CALM)),
+    effort=((64, 100, CALM), (512, 500, CALM)),
     numbers=_stability,
     parts=lambda n: {"larger trace, less stable": n["Spearman"] >= 0.56},
     draw=_spreads_drawn,

@@ -150,8 +150,8 @@ def resolved(
         if len(set(own[name])) < len(own[name]):
             raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
         exact.check(own[name])
-    # they balance layers for filter by filter; clouds of points lose colours and faces to the deepest layer with them
-    usual = LAYER_WEIGHTS.get(exact.name) if o.style_loss in ("gram", "moments") and not o.style_layers else None
+    # they balance Gram matrices, of which a strong layer has the square; other distances are alike in all layers
+    usual = LAYER_WEIGHTS.get(exact.name) if o.style_loss == "gram" and not o.style_layers else None
     given = usual if o.layer_weights is None else None if o.layer_weights == "equal" else o.layer_weights
     weights = layer_schedule(given, len(own["style_layers"]))
     shares = weights_for(
