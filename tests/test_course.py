@@ -315,7 +315,8 @@ def test_a_submission_gets_what_it_deserves_and_spoils_no_other_exercise(
     kind: str, course: SimpleNamespace, tests: Path, handed: Notebook
 ) -> None:
     text, wanted, said = HOSTILE[kind]
-    found, words = points(course, tests, filled(handed, double=text))
+    limits = {"seconds": 5.0} if "hog" in kind else {}  # to fill memory takes a slow processor longer than 0.3 s
+    found, words = points(course, tests, filled(handed, double=text), **limits)
     assert found == {"double": wanted, "halve": 2}
     assert said in words["double"]
 
@@ -323,13 +324,17 @@ def test_a_submission_gets_what_it_deserves_and_spoils_no_other_exercise(
 SPY = """
 import os, re
 def double(x):
-    found = [name for name in os.environ if "SECRET" in name] + re.findall("SECRET", open("/proc/self/environ").read())
-    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
-        for line in maps:
-            begin, end = (int(part, 16) for part in line.split()[0].split("-"))
-            if " rw-p" in line and end - begin < 2**28:
-                memory.seek(begin)
-                found += re.findall(b"hidden-tes[t]", memory.read(end - begin))
+    found = [name for name in os.environ if "SECRET" in name]
+    try:  # a process that has become another user may not look at itself: then there is nothing to find
+        found += re.findall("SECRET", open("/proc/self/environ").read())
+        with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+            for line in maps:
+                begin, end = (int(part, 16) for part in line.split()[0].split("-"))
+                if " rw-p" in line and end - begin < 2**28:
+                    memory.seek(begin)
+                    found += re.findall(b"hidden-tes[t]", memory.read(end - begin))
+    except PermissionError:
+        pass
     return 0 if found else x + x
 """
 
