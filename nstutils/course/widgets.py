@@ -113,7 +113,9 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
     word = ipywidgets.Text(description="rater", placeholder="a name, or a word that you will know again")
     begin, keep = (ipywidgets.Button(description=text, disabled=text == "Keep") for text in ("Begin", "Keep"))
     rating = ipywidgets.RadioButtons(options=range(ratings.LEAST, ratings.MOST + 1), value=None, description="rating")
-    picture = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start"))
+    blank = images.encoded(next(iter(pictures.values())).new_full((1, 3, 192, 256), 0.9), ".jpg")  # none is a broken picture
+    size = ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start")
+    picture = ipywidgets.Image(value=blank, format="jpeg", layout=size)
     told, left, known = ipywidgets.HTML("Who rates? No name is kept, only a code made of it."), [""], {""}
 
     def ask(who: str, before: str = "") -> None:
@@ -126,7 +128,7 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
             picture.value = images.encoded(pictures[left[1]], ".jpg")
             told.value = f"{before}Picture {len(pictures) - len(left) + 2} of {len(pictures)}: {ratings.MOST} is best."
         else:
-            told.value, word.value = f"{before}All rated, thank you. Who is next?", ""
+            told.value, word.value, picture.value = f"{before}All rated, thank you. Who is next?", "", blank
         known.add(who)
         rating.value, keep.disabled = None, not left[1:]
 
