@@ -321,6 +321,22 @@ def test_a_submission_gets_what_it_deserves_and_spoils_no_other_exercise(
     assert said in words["double"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the grader wants fork")
+def test_a_process_that_never_began_costs_no_points(
+    course: SimpleNamespace, tests: Path, handed: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, killed = course.sandbox.take, []
+
+    def first_dies(watch: Any, spare: Any) -> None:
+        if not killed:
+            killed.append(spare.pid)
+            os.kill(spare.pid, 9)
+        take(watch, spare)
+
+    monkeypatch.setattr(course.sandbox, "take", first_dies)
+    assert points(course, tests, filled(handed))[0] == {"double": 2, "halve": 2} and killed
+
+
 SPY = """
 import os, re
 def double(x):

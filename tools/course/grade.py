@@ -86,7 +86,11 @@ def start(run: Session) -> None:
     while run.spares:
         run.at = run.spares.pop()
         sandbox.take(run.watch, run.at)
-        run.at.peer.call(GET, "")  # now it is ready: its own beginning is not counted
+        try:
+            run.at.peer.call(GET, "")  # now it is ready: its own beginning is not counted
+        except Gone:  # it never began, by no fault of the student's
+            stop(run)
+            continue
         if all(cell_ran(run, number) for number in range(len(run.cells)) if number not in run.lost):
             return
     run.at = None
