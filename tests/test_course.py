@@ -334,7 +334,8 @@ def test_a_process_that_never_began_costs_no_points(
         take(watch, spare)
 
     monkeypatch.setattr(course.sandbox, "take", first_dies)
-    assert points(course, tests, filled(handed))[0] == {"double": 2, "halve": 2} and killed
+    assert points(course, tests, filled(handed))[0] == {"double": 2, "halve": 2}
+    assert killed
 
 
 SPY = """
