@@ -1,5 +1,6 @@
-"""How a picture is changed from its gradient, the learning rate and a memory (a dict, empty at first), in place. Step by
-step these give the numbers of `torch.optim`, whose first step imports torch's compiler: a second and a half, and 0.17 GB."""
+"""How a picture is changed, in place, from its gradient, the learning rate and a memory: a dict, empty at first, in which
+tensors are replaced and none is changed. Step by step these give the numbers of `torch.optim`, whose first step imports
+torch's compiler: a second and a half, and 0.17 GB."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +23,8 @@ def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
         memory |= {"step": 0, "mean": torch.zeros_like(x), "square": torch.zeros_like(x)}
     first, second = 0.9, 0.99
     memory["step"] += 1
-    memory["mean"].lerp_(gradient, 1 - first)
-    memory["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    memory["mean"] = memory["mean"].lerp(gradient, 1 - first)
+    memory["square"] = (memory["square"] * second).addcmul_(gradient, gradient, value=1 - second)
     size = (memory["square"].sqrt() / (1 - second ** memory["step"]) ** 0.5).add_(1e-8)
     x.addcdiv_(memory["mean"], size, value=-rate / (1 - first ** memory["step"]))
 
@@ -31,10 +32,7 @@ def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
 @torch.no_grad()
 def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
     """Downhill with momentum: nine tenths of the last move are kept."""
-    if not memory:
-        memory["move"] = torch.clone(gradient).detach()
-    else:
-        memory["move"].mul_(0.9).add_(gradient)
+    memory["move"] = (memory["move"] * 0.9).add_(gradient) if memory else gradient.clone()
     x.add_(memory["move"], alpha=-rate)
 
 

@@ -221,13 +221,14 @@ def test_a_run_stopped_after_a_rescue_and_near_a_change_of_terms_goes_on_exactly
         assert losses_of(result) == losses_of(straight)
 
 
-def test_a_checkpoint_can_be_gone_on_from(toy: Counting) -> None:
+def test_a_checkpoint_can_be_gone_on_from(toy: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nstutils.descent.EVERY", 0.0)
     kept: list[Result] = []
 
     def keep(result: Result) -> None:
         kept.append(copy.deepcopy(result))
 
-    straight = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), checkpoint=keep, every=0)
+    straight = coarse_to_fine(toy, picture(*SIZE), three_stages(toy), checkpoint=keep)
     assert len(kept) == 11
     for number, result in enumerate(kept, start=1):
         assert len(result.history["steps"]) == number
@@ -243,7 +244,8 @@ def test_a_checkpoint_copies_nothing(method: str, toy: Counting, monkeypatch: py
     run = partial(coarse_to_fine, toy, picture(*SIZE), [Stage(SIZE, 4, terms_for(toy))], method=method)
     with monkeypatch.context() as patch:
         patch.setattr(copy, "deepcopy", lambda value: pytest.fail("a state is copied"))
-        straight = run(checkpoint=seen.append, every=0)
+        patch.setattr("nstutils.descent.EVERY", 0.0)
+        straight = run(checkpoint=seen.append)
         assert len(seen) == 3
         stop = threading.Event()
         halted = run(watch=lambda step: step.index == 2 and stop.set(), stop=stop)

@@ -22,7 +22,6 @@ from tqdm.auto import tqdm
 
 from nstutils import images, losses
 from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
-from nstutils.descent import interruptible
 from nstutils.fast import network as fast
 from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures
@@ -31,6 +30,7 @@ from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight, store
 from nstutils.runs.devices import choose
+from nstutils.runs.stopping import interruptible
 from nstutils.runs.tasks import check_style, identity
 from nstutils.runs.tiles import View
 
