@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn, TextIO
 
 from nstutils.fast.options import TrainOptions
 from nstutils.library import fetch
-from nstutils.library.errors import UserError, explained, scarce
+from nstutils.library.errors import UserError, explained, optional, scarce
 from nstutils.library.settings import BACKBONES, PRESETS
 from nstutils.papers import figures
 from nstutils.runs.options import WAYS, Options
@@ -78,10 +78,10 @@ def _presets() -> str:
 
 def _stylise(command: argparse.ArgumentParser) -> None:
     command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept, or a clip: an "
-                         "animated GIF or WebP, or a folder of numbered frames")  # fmt: skip
+                         "animated GIF or WebP, an MP4, or a folder of numbered frames")  # fmt: skip
     command.add_argument("style", metavar="STYLE", nargs="+", help="path or name of a style picture; several are blended")
     command.add_argument("-o", "--out", required=True, metavar="OUT", help="picture to write (.png, .jpg, .tif, .webp); of a "
-                         "clip an animation (.gif, .webp) or a folder")  # fmt: skip
+                         "clip a .gif, .webp, .mp4 or folder")  # fmt: skip
     _options(command, Options)
     command.add_argument("--temporal", nargs="?", const="flow", metavar="KIND", choices=WAYS,
                          help=f"CONTENT is a clip: how each frame begins, {', '.join(WAYS)} (default: flow)")  # fmt: skip
@@ -120,7 +120,7 @@ def _fast(command: argparse.ArgumentParser) -> None:
     train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast.training")
     use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
-    use.add_argument("source", metavar="IN", help="picture (path or known name), folder, or animated GIF or WebP")
+    use.add_argument("source", metavar="IN", help="picture (path or known name), folder, animated GIF or WebP, or MP4")
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
     use.add_argument(
         "--style", type=style, metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)"
@@ -185,7 +185,7 @@ READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option
 
 def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils stylise`."""
-    if args.temporal or os.path.isdir(args.content):
+    if args.temporal or os.path.isdir(args.content) or _moves(args.out) or args.content.lower().endswith(".mp4"):
         yield from run_clip(args)
         return
     from nstutils.transfer import stylise
@@ -204,6 +204,11 @@ def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
         line = (f"stopped after step {steps} of {card['settings']['steps']}: {args.out} is the picture so far; "
                 "go on with the same command and --resume")  # fmt: skip
     yield Said(line, facts, not result.finished)
+
+
+def _moves(name: str) -> bool:
+    """Whether a file of this name is no still picture; a WebP may be either."""
+    return name.lower().endswith((".gif", ".mp4"))
 
 
 def run_clip(args: argparse.Namespace) -> Iterator[Said]:
@@ -278,12 +283,9 @@ def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
     """The workers of a Dask cluster as an executor."""
     if not address.rpartition(":")[2].isdigit():
         raise UserError(f"--dask is {address!r}, but a scheduler's address has a port; give it as tcp://host:8786")
+    distributed = optional("distributed", "--dask", "or give --jobs")
     try:
-        client_of = importlib.import_module("distributed").Client  # optional, so that no plain import asks for it
-    except ImportError:
-        raise OSError("--dask needs the package distributed, which is not installed; install it, or give --jobs") from None
-    try:
-        client = client_of(address, timeout=seconds, set_as_default=False)
+        client = distributed.Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(f"no Dask scheduler answers at {address!r}; start one, or leave out --dask") from error
     with client:

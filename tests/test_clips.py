@@ -2,7 +2,11 @@
 
 import itertools
 import re
+import struct
+import sys
 import threading
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +133,77 @@ def test_an_animation_keeps_its_frames_and_times(scene: Tensor, tmp_path: Path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, out.name, f"{out.name}.run.json"])
 
 
+def film(path: Path, scene: Tensor, times: list[int], size: tuple[int, int] = (30, 40)) -> Path:
+    """An MP4 of a camera that pans."""
+    pytest.importorskip("av")
+    shots = (scene[..., 6 : 6 + size[0], 4 * k : 4 * k + size[1]] for k in range(len(times)))
+    frames.write(shots, frames.Clip(path, size[::-1], tuple(times)), path)
+    return path
+
+
+def test_a_film_is_read_and_written_with_its_times(scene: Tensor, tmp_path: Path) -> None:
+    source, out = film(tmp_path / "in.mp4", scene, [60, 200, 500], (31, 41)), tmp_path / "out.mp4"
+    assert frames.read(source) == frames.Clip(source, (40, 30), (60, 200, 500))
+    for k, shot in enumerate(frames.read(source).frames()):
+        assert images.luminance(shot - scene[..., 6 : 6 + 30, 4 * k : 4 * k + 40]).abs().mean() < 0.02
+    assert cli.main(["stylise", str(source), "swirls", "-o", str(out), "--size", "40", "--steps", "2"]) == 0
+    assert frames.read(out) == frames.Clip(out, (40, 30), (60, 200, 500))
+    assert store.read_card(out)["finished"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "out.mp4.run.json"]
+
+
+def test_a_film_of_a_telephone_held_upright_is_upright(scene: Tensor, tmp_path: Path) -> None:
+    path = film(tmp_path / "in.mp4", scene, [40, 40])
+    data = path.read_bytes()
+    place = data.index(b"tkhd") + 44  # its matrix: turn clockwise
+    path.write_bytes(data[:place] + struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30) + data[place + 36 :])
+    clip = frames.read(path)
+    assert clip.size == (30, 40)
+    turned = scene[..., 6:36, :40].rot90(-1, (-2, -1))
+    assert images.luminance(next(clip.frames()) - turned).abs().mean() < 0.02
+
+
+def test_a_film_is_written_with_few_of_its_pictures_in_memory_and_whole_or_not_at_all(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    seen, most, out = [], 0, tmp_path / "out.mp4"
+
+    def drawn() -> Iterator[Tensor]:
+        nonlocal most
+        for k in range(30):
+            picture = images.noise((16, 16), k)
+            seen.append(weakref.ref(picture))
+            most = max(most, sum(one() is not None for one in seen))
+            yield picture
+        raise RuntimeError("stopped")
+
+    out.write_bytes(b"as it was")
+    with pytest.raises(RuntimeError, match="stopped"):
+        frames.write(drawn(), frames.Clip(out, (16, 16), (40,) * 31), out)
+    assert most < 5
+    assert out.read_bytes() == b"as it was"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_film_without_its_library_is_told_before_anything_is_made(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert cli.main(["stylise", str(folder), "swirls", "-o", str(tmp_path / "out.mp4")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith(
+        "out.mp4 needs the package av, which is not installed; install it, or take .gif, .webp or a folder of frames"
+    )
+    assert not list(tmp_path.glob("out.mp4*"))
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:900], lambda data: data[:400] + bytes(300) + data[700:], lambda _: b"no"])
+def test_a_film_that_is_damaged_is_told(scene: Tensor, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    path = film(tmp_path / "in.mp4", scene, [40] * 6)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(ValueError, match="in.mp4 is damaged or no film that can be read; replace the file"):
+        frames.read(path)
+
+
 def test_a_stopped_clip_goes_on_where_it_was_and_ends_the_same(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     clips.stylise_clip(folder, "swirls", out=out, temporal="warm", **SMALL)
@@ -212,7 +287,10 @@ def test_a_clip_that_cannot_be_painted_is_told_before_anything_is_made(
 @pytest.mark.parametrize(
     ("more", "clue"),
     [
-        ({"out": "out.png"}, "clip has 3 frames, which out.png cannot hold; end its name in .gif or .webp, or give a folder"),
+        (
+            {"out": "out.png"},
+            "clip has 3 frames, which out.png cannot hold; end its name in .gif, .webp, .mp4, or give a folder",
+        ),
         ({"out": "clip"}, "clip is the file to read"),
         ({"temporal": "often"}, "temporal 'often' is not known; choose from independent"),
         ({"draft": True}, "draft is on, but the frames of a clip"),
@@ -236,7 +314,10 @@ def test_an_animation_with_a_damaged_frame_is_told(scene: Tensor, tmp_path: Path
 def test_thousands_of_frames_are_refused_as_an_animation_and_not_as_a_folder() -> None:
     long = frames.Clip(Path("in"), (4000, 3000), (40,) * 10**6)
     frames.room(long, Path("out"), (3000, 4000))
-    with pytest.raises(ValueError, match=r"1000000 frames would take 48000.0 GB to be written as out.gif; give a folder"):
+    frames.room(long, Path("out.mp4"), (3000, 4000))
+    with pytest.raises(
+        ValueError, match=r"1000000 frames would take 48000.0 GB to be written as out.gif; give .mp4 or a folder"
+    ):
         frames.room(long, Path("out.gif"), (3000, 4000))
 
 

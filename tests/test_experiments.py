@@ -181,9 +181,9 @@ def test_figures_that_fail_do_not_lose_the_others(capsys: pytest.CaptureFixture[
 
 def test_dask_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert cli.main(["figure", "tv", "--dask", "tcp://127.0.0.1:8786"]) == 1
+    assert cli.main(["figure", "tv", "--dask", "tcp://127.0.0.1:8786"]) == 2
     said = capsys.readouterr().err
-    assert "distributed, which is not installed; install it" in said
+    assert "distributed, which is not installed; install it, or give --jobs" in said
     assert said.count("\n") == 1
 
 

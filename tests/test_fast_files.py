@@ -68,8 +68,20 @@ def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, t
         assert (images.luminance(images.from_pil(after) - painted)).abs().mean() < 0.05  # the last frame, its colours coarser
 
 
+def test_an_animation_becomes_a_film_and_a_film_or_a_folder_of_frames_a_clip(net: fast.TransformNet, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    apply_file(net, moving(tmp_path / "in.gif", [100, 250, 0]), tmp_path / "out.mp4")
+    assert animation(tmp_path / "out.mp4").times == (100, 250, 100)  # players take 0 for a tenth of a second
+    apply_file(net, tmp_path / "out.mp4", tmp_path / "again.gif", size=32)
+    assert animation(tmp_path / "again.gif").times == (100, 250, 100)
+    for k in range(2):
+        images.save(images.noise((24, 32), k), tmp_path / "frames" / f"{k}.png")
+    apply_file(net, tmp_path / "frames", tmp_path / "joined.mp4")
+    assert animation(tmp_path / "joined.mp4").size == (32, 24)
+
+
 def test_an_animation_does_not_fit_into_a_still(net: fast.TransformNet, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="in.gif has 2 frames, which out.png cannot hold; end its name in .gif or .webp"):
+    with pytest.raises(ValueError, match="in.gif has 2 frames, which out.png cannot hold; end its name in .gif, .webp, .mp4"):
         apply_file(net, moving(tmp_path / "in.gif", [50, 50]), tmp_path / "out.png")
 
 

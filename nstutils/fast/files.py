@@ -1,4 +1,4 @@
-"""Files through a fast network: a picture, every picture of a folder, or every frame of an animated GIF or WebP."""
+"""Files through a fast network: a picture, every picture of a folder, or every frame of an animated GIF or WebP or an MP4."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from nstutils.motion import warp
 from nstutils.runs import frames
 from nstutils.runs.clips import Motion, estimated
 
-READ = (*images.FORMATS, ".gif")
+READ = (*images.FORMATS, ".gif", frames.FILM)
 STEADY = 0.5  # of a frame is the last one brought along; more makes it hardly steadier, and softer
 
 
@@ -35,10 +35,10 @@ def apply_file(
     With `temporal` the source is a clip, and every frame is blended with the last one, brought along the motion.
     """
     net.share(style)
-    if temporal:
-        _clip(net, frames.read(source), Path(os.path.expanduser(out)), style, size, True, progress)
-        return {}
     folder, target = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
+    if temporal or (folder.is_dir() and target.suffix.lower() in frames.MOVING):
+        _clip(net, frames.read(source), target, style, size, temporal, progress)
+        return {}
     if not folder.is_dir():
         _file(net, pictures.find(source), target, style, size, progress)
         return {}
@@ -59,7 +59,7 @@ def apply_file(
 def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
     """One picture or animation."""
     clip, end = frames.animation(path), out.suffix.lower()
-    if end != ".gif" and len(clip.times) == 1:
+    if end not in (".gif", frames.FILM) and len(clip.times) == 1:
         if out.exists() and out.samefile(path):
             raise UserError(f"{out} is the file to read; give another name to save under")
         files.writable(out, images.FORMATS)

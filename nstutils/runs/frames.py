@@ -1,25 +1,28 @@
-"""Clips as files: an animated GIF or WebP, or a folder of numbered frames; read with one frame in memory at a time."""
+"""Clips as files: an animated GIF or WebP, an MP4, or a folder of numbered frames; read with one frame in memory at a time."""
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from fractions import Fraction
+from functools import partial
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import ImageSequence
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 from nstutils import images
 from nstutils.library import fetch, files
 from nstutils.library.decoding import from_pil, opened
-from nstutils.library.errors import UserError
+from nstutils.library.errors import UserError, optional
 from nstutils.runs.preflight import free_memory
 
-ANIMATED = {".gif": "GIF", ".webp": "WEBP"}
+ANIMATED, FILM = {".gif": "GIF", ".webp": "WEBP"}, ".mp4"
+MOVING = (*ANIMATED, FILM)
+PYAV = partial(optional, "av", instead="or take .gif, .webp or a folder of frames")
 SHOWN = 40  # thousandths of a second that a frame of a folder is shown
 
 
@@ -41,9 +44,11 @@ class Clip:
     def _stored(self, first: int) -> Iterator[Tensor]:
         if self.files:
             yield from map(images.load, self.files[first:])
-            return
-        with opened(self.path) as file:
-            yield from map(from_pil, islice(ImageSequence.Iterator(file), first, len(self.times)))
+        elif self.path.suffix.lower() == FILM:
+            yield from (from_pil(picture) for picture, _, _ in islice(_filmed(self.path), first, None))
+        else:
+            with opened(self.path) as file:
+                yield from map(from_pil, islice(ImageSequence.Iterator(file), first, len(self.times)))
 
     @property
     def sha256(self) -> str:
@@ -62,15 +67,32 @@ def read(path: str | os.PathLike[str]) -> Clip:
 
 
 def animation(path: Path) -> Clip:
-    """An animated GIF or WebP, or a still picture as a clip of one frame."""
+    """An animated GIF or WebP, an MP4, or a still picture as a clip of one frame."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no clip {os.fspath(path)!r}; give an animated GIF or WebP, or a folder of frames")
+        raise FileNotFoundError(f"there is no clip {os.fspath(path)!r}; give a GIF, WebP or MP4, or a folder of frames")
+    if path.suffix.lower() == FILM:
+        shown = [(picture.size, begin, end) for picture, begin, end in _filmed(path)]
+        starts = [begin for _, begin, _ in shown] + [shown[-1][2]]
+        return Clip(path, shown[0][0], tuple(b - a for a, b in pairwise(starts)))
     with opened(path) as file:
         if file.format not in ANIMATED.values():
             return Clip(path, file.size, (100,))
         # a WebP tells its time once it is read; the header's loop is that of the file
         times = tuple(frame.copy().info.get("duration", 100) for frame in ImageSequence.Iterator(file))
         return Clip(path, file.size, times, file.info.get("loop", None if file.format == "GIF" else 0))
+
+
+def _filmed(path: Path) -> Iterator[tuple[Image.Image, int, int]]:
+    """The frames of an MP4, upright, each with when it begins and ends, rounded, so that thirtieths of a second add up."""
+    av = PYAV(path.name)
+    try:
+        with av.open(os.fspath(path)) as film:
+            film.streams.video[0].codec_context.options = {"err_detect": "explode"}  # or a damaged frame would be made up
+            for one in film.decode(video=0):
+                end = one.time + one.duration * one.time_base
+                yield one.to_image().rotate(one.rotation, expand=True), round(1000 * one.time), round(1000 * end)
+    except (av.FFmpegError, IndexError, TypeError) as error:
+        raise UserError(f"{path} is damaged or no film that can be read; replace the file") from error
 
 
 def _folder(folder: Path) -> Clip:
@@ -104,14 +126,16 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def place(out: str | os.PathLike[str], clip: Clip) -> Path:
-    """Where a clip can go: an animation, or a folder, whose name has no point."""
+    """Where a clip can go: an animation, an MP4, or a folder, whose name has no point."""
     target = Path(os.path.expanduser(out))
-    if target.suffix and target.suffix.lower() not in ANIMATED:
+    if target.suffix and target.suffix.lower() not in MOVING:
         told = f"{clip.path.name} has {len(clip.times)} frames, which {target.name} cannot hold"
-        raise UserError(f"{told}; end its name in .gif or .webp, or give a folder")
+        raise UserError(f"{told}; end its name in {', '.join(MOVING)}, or give a folder")
+    if target.suffix.lower() == FILM:
+        PYAV(target.name)
     if target.exists() and target.samefile(clip.path):
         raise UserError(f"{target} is the file to read; give another name to save under")
-    files.writable(target if target.suffix else numbered(target, 1), (".png", *ANIMATED))
+    files.writable(target if target.suffix else numbered(target, 1), (".png", *MOVING))
     return target
 
 
@@ -122,9 +146,10 @@ def numbered(folder: Path, number: int) -> Path:
 
 def room(clip: Clip, out: Path, size: tuple[int, int]) -> None:
     """Refuse an animation of frames of this size that would not fit into the memory: Pillow holds all of them to write."""
-    need = 4 * len(clip.times) * size[0] * size[1]
+    need = 4 * size[0] * size[1] * (1 if out.suffix.lower() == FILM else len(clip.times))
     if out.suffix and need > free_memory(torch.device("cpu")):
-        raise UserError(f"{len(clip.times)} frames would take {need / 1e9:.1f} GB to be written as {out.name}; give a folder")
+        told = f"{len(clip.times)} frames would take {need / 1e9:.1f} GB to be written as {out.name}"
+        raise UserError(f"{told}; give .mp4 or a folder")
 
 
 def write(pictures: Iterator[Tensor], clip: Clip, out: Path) -> None:
@@ -133,16 +158,31 @@ def write(pictures: Iterator[Tensor], clip: Clip, out: Path) -> None:
         for number, picture in enumerate(pictures, 1):
             images.save(picture, numbered(out, number))
         return
-    kind, drawn = ANIMATED[out.suffix.lower()], map(images.to_pil, pictures)
+    drawn = map(images.to_pil, pictures)
     first = next(drawn)
+    if out.suffix.lower() == FILM:
+        _film(chain([first], drawn), first.size, clip.times, out)
+        return
     room(clip, out, first.size)
-    facts = images.QUALITY.get(kind, {}) | _loop(clip, kind)
+    kind = ANIMATED[out.suffix.lower()]
+    plays = 1 if clip.loop is None and kind == "WEBP" else clip.loop  # a GIF that does not say plays once
+    facts = images.QUALITY.get(kind, {}) | ({} if plays is None else {"loop": plays})
     with files.atomic(out) as part:
         first.save(part, kind, save_all=True, append_images=drawn, duration=list(clip.times), **facts)
 
 
-def _loop(clip: Clip, kind: str) -> dict[str, Any]:
-    """A GIF that says nothing plays once, which WebP writes as 1 and GIF by saying nothing."""
-    if clip.loop is not None:
-        return {"loop": clip.loop}
-    return {"loop": 1} if kind == "WEBP" else {}
+def _film(pictures: Iterator[Image.Image], size: tuple[int, int], times: Sequence[int], out: Path) -> None:
+    """Write pictures as MP4, one in memory at a time. H.264 has even sides: of an odd one the last pixels are left out."""
+    av, tick, begin = PYAV(out.name), Fraction(1, 1000), 0
+    width, height = (side // 2 * 2 for side in size)
+    with files.atomic(out) as part, av.open(part, "w", format="mp4") as film:
+        facts = {"width": width, "height": height, "pix_fmt": "yuv420p", "time_base": tick}
+        stream = film.add_stream("libx264", options={"crf": "16", "bf": "0"}, **facts)
+        stream.codec_context.colorspace = 6  # BT.601, as it is made; players guess otherwise
+        stream.codec_context.flags |= av.codec.context.Flags.frame_duration  # else the last is shown for no time
+        for picture, time in zip(pictures, times, strict=True):
+            one = av.VideoFrame.from_image(picture.crop((0, 0, width, height)))
+            one.pts, one.time_base, one.duration = begin, tick, time or 100  # a GIF's 0 is a tenth of a second to players
+            begin += one.duration
+            film.mux(stream.encode(one))
+        film.mux(stream.encode(None))
