@@ -1,5 +1,6 @@
 """The other distances between styles against plain loops in numpy, and what a run does with them."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import torch
 from conftest import Counting
 from torch import Tensor
 
-from nstutils import cli, distances, images, stylise
+from nstutils import backbone, cli, distances, images, optimise, stylise
 from nstutils.distances import KINDS, CloudLoss, directions, targets_of
 from nstutils.library.errors import UserError
 from nstutils.losses import Mixture
 from nstutils.runs.options import STYLE_LOSSES
+from nstutils.runs.preflight import Ahead, stepping
 from nstutils.runs.sweeps import sweep
+from nstutils.runs.tiles import View
 
 IMAGE = torch.zeros(1, 3, 1, 1)  # for losses that look at activations only
 
@@ -193,6 +196,27 @@ def test_a_distance_of_whole_pictures_is_refused_in_tiles_before_anything_is_com
         UserError, match=f"style_loss '{kind}' compares pictures as wholes.*tiles.*; give a smaller size and style_size"
     ):
         stylise("town", "swirls", style_loss=kind, tile=64, **SMALL | {"size": 128})
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_distance_of_whole_pictures_is_refused_by_a_network_in_tiles(toy: Counting, mixed: bool) -> None:
+    loss: Any = CloudLoss.of(toy, rand(1, 3, 10, 12), ["relu1_1"])
+    terms = {"style": (1.0, Mixture((loss, loss), (1.0, 1.0)) if mixed else loss)}
+    with pytest.raises(UserError, match="loss 'style' compares pictures as wholes, not in tiles of 64 .*; give the network"):
+        optimise(View(toy, 64), images.noise((40, 80)), terms, steps=1)
+    assert optimise(View(toy, 80), rand(1, 3, 40, 80), terms, steps=1, method="adam").finished
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_time_that_is_told_is_that_of_the_distance_that_is_asked_for(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(points: Tensor, target: Tensor) -> Tensor:
+        time.sleep(0.02)
+        return (points - points.mean().detach()).square().mean((1, 2))
+
+    monkeypatch.setitem(KINDS, kind, KINDS[kind]._replace(distance=slow))
+    net = backbone("classroom")
+    run = Ahead(View(net), ("relu1_1", "relu2_1"), "adam", [((96, 96), 99)], style=(kind, ("relu1_1",)))
+    assert 2 <= stepping(run) < 60
 
 
 def test_an_unknown_distance_is_told_with_the_known_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

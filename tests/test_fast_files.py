@@ -144,6 +144,7 @@ def test_train_and_apply_on_the_command_line(tmp_path: Path, capsys: pytest.Capt
         (["apply", "MODEL", "nowhere.png", "-o", "out.png"], "no picture 'nowhere.png'"),
         (["apply", "none", "town", "-o", "out.png"], "no network 'none'"),
         (["train", "nowhere.png", "-o", "m.safetensors", *TINY], "no picture 'nowhere.png'"),
+        (["train", "swirls", "-o", "m.safetensors", "--style-loss", "emd"], "unrecognized arguments: --style-loss emd"),
         (["train", "swirls", "-o", "m.pth", *TINY], "end its name in .safetensors"),
         (["train", "swirls", "-o", "m.safetensors", "--images", "nowhere"], "no photographs at 'nowhere'"),
         (["train", "swirls", "-o", "m.safetensors", "--steps", "0"], "steps is 0"),

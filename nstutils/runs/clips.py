@@ -219,7 +219,8 @@ def announced(problem: Problem, count: int, way: str) -> str:
     steps.append((problem.scales[-1].size, (count - own) * _later(problem)))
     if preflight.work(problem.exact, problem.task.layers, steps) <= preflight.LONG:
         return ""
-    ahead = preflight.Ahead(problem.net, problem.task.layers, problem.options.method, steps)
+    style = problem.options.style_loss, problem.task.style_layers
+    ahead = preflight.Ahead(problem.net, problem.task.layers, problem.options.method, steps, style=style)
     memory = preflight.memory(problem.net, ahead.layers, steps[-1][0], ahead.method)
     flows = f" and {count - 1} flows" if way in ("warped", "flow") else ""
     return f"{count} frames will take {preflight.span(preflight.stepping(ahead))}{flows}, and {memory / 1e9:.1f} GB"

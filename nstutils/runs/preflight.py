@@ -15,7 +15,8 @@ from torch import nn
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.descent import descend
-from nstutils.losses import StyleLoss, Terms
+from nstutils.distances import CloudLoss, targets_of
+from nstutils.losses import ContentLoss, StyleLoss, Terms, gram
 from nstutils.runs.tiles import View
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
@@ -45,6 +46,7 @@ class Ahead:
     method: str
     steps: Sequence[tuple[Size, int]]  # of each scale: its size and how many
     passes: Sequence[tuple[View, Size]] = ()  # of the targets: how and at which size
+    style: tuple[str, Sequence[str]] | None = None  # how styles are compared, and in which layers; by Gram matrices in all
 
 
 def announcement(parts: Sequence[Ahead]) -> str:
@@ -145,20 +147,20 @@ def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: s
 
 def stepping(run: Ahead) -> float:
     """Seconds of the steps of a run, from a short timing of its network (about a second)."""
-    cost = _timed(run.net.net, run.layers, run.method)
+    cost = _timed(run, run.net.net, run.method)
     return sum((count + 1) * cost(_pixels(run.net, run.layers, size)) for size, count in run.steps)  # one more for its scale
 
 
 def passing(run: Ahead) -> float:
     """Seconds of the passes without gradients."""
-    cost = _timed(run.passes[0][0].net, run.layers, None)
+    cost = _timed(run, run.passes[0][0].net, None)
     return sum(cost(_pixels(view, run.layers, size, 1.0)) for view, size in run.passes)
 
 
-def _timed(net: FeatureExtractor, layers: Sequence[str], method: str | None) -> Callable[[float], float]:
+def _timed(run: Ahead, net: FeatureExtractor, method: str | None) -> Callable[[float], float]:
     """Seconds of a step (without a method: of a pass) by the number of pixels, from those of two squares of noise."""
     few, many = PROBES
-    short, long = (_quickest(net, layers, method, side) for side in PROBES)
+    short, long = (_quickest(run, net, method, side) for side in PROBES)
     slope = max(0.0, (long - short) / (many**2 - few**2))
     constant = max(0.0, short - slope * few**2)
     return lambda pixels: constant + slope * pixels
@@ -172,11 +174,14 @@ def _pixels(view: View, layers: Sequence[str], size: Size, each: float = TILED) 
     return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
 
 
-def _quickest(net: FeatureExtractor, layers: Sequence[str], method: str | None, side: int) -> float:
+def _quickest(run: Ahead, net: FeatureExtractor, method: str | None, side: int) -> float:
     """The least seconds of three steps, or passes, over a square of noise, after one to warm up."""
     x, seconds = images.noise((side, side)).to(net.weight.device), []
-    grams = View(net).grams(x, layers)
-    terms: Terms = {"style": (1.0, StyleLoss({layer: target * 0.5 for layer, target in grams.items()}))}
+    seen = {layer: found / 2 for layer, found in View(net).activations(x, run.layers).items()}
+    kind, layers = run.style or ("gram", run.layers)
+    own = {layer: seen[layer] for layer in layers}
+    style = StyleLoss({k: gram(f) for k, f in own.items()}) if kind == "gram" else CloudLoss(kind, targets_of(kind, own))
+    terms: Terms = {"content": (1.0, ContentLoss(seen)), "style": (1.0, style)}
     steps = descend(net, x, terms, steps=5, method=method) if method else None
     for _ in range(4):
         begin = time.perf_counter()

@@ -306,7 +306,8 @@ def _ahead(task: Task, scales: Sequence[Scale]) -> preflight.Ahead:
     for scale in scales:
         passes += [(scale.view, scale.size)] * (2 + len(scale.styles)) + list(zip(scale.views, scale.styles, strict=True))
     steps = [(scale.size, scale.steps) for scale in scales]
-    return preflight.Ahead(View(task.net, scales[-1].view.tile), task.layers, task.options.method, steps, passes)
+    style = task.options.style_loss, task.style_layers
+    return preflight.Ahead(View(task.net, scales[-1].view.tile), task.layers, task.options.method, steps, passes, style)
 
 
 def _problem(task: Task, given: Pictures, scales: Sequence[Scale]) -> Problem:

@@ -157,6 +157,10 @@ class View:
         return torch.autograd.grad(values, piece, known)[0]
 
     def _tiles(self, image: Tensor, terms: Terms) -> list[Window]:
+        for name, (_, loss) in terms.items():
+            if any(part.layers and not isinstance(part, Summed) for part in getattr(loss, "losses", (loss,))):
+                told = f"the loss {name!r} compares pictures as wholes, not in tiles of {self.tile} pixels"
+                raise UserError(f"{told}; give the network without a tile, or a smaller picture")
         layers = [layer for _, loss in terms.values() for layer in loss.layers]
         return list(self.windows((image.shape[-2], image.shape[-1]), layers)) if layers else []
 
