@@ -5,6 +5,7 @@ import io
 import json
 import re
 import tokenize
+import tomllib
 import zipfile
 from html import escape
 from pathlib import Path
@@ -154,6 +155,9 @@ def test_the_handout_holds_the_lessons_and_no_solutions_tests_or_guide(tmp_path:
     with handout(tmp_path / "handout.zip") as archive:
         held = {name.removeprefix("nst-course/"): name for name in archive.namelist()}
         assert {f"notebooks/{path.name}" for path in STUDENTS} <= set(held)
+        hatch = tomllib.loads(archive.read(held["pyproject.toml"]).decode())["tool"]["hatch"]
+        for part in hatch["build"]["targets"]["wheel"]["force-include"]:  # pip stops where one is not there
+            assert [name for name in held if name == part or name.startswith(f"{part}/")]
         assert not [name for name in held if re.match("notebooks/(solutions|README)|tests|tools|docs", name)]
         assert [name for name in held if re.match(r"nstutils/course/check/lesson.*\.json", name)]
         for name, full in held.items():

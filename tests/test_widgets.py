@@ -54,6 +54,7 @@ def test_numbers_rise_along_a_slider_that_stands_at_the_first_choice() -> None:
 
 
 def test_one_output_holds_the_sliders_and_a_described_still_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("ipywidgets.Widget._repr_mimebundle_", raising=False)  # version 7 has none
     shown: list[tuple[Any, dict]] = []
     monkeypatch.setattr("IPython.display.display", lambda value, **facts: shown.append((value, facts)))
     widgets.explore(draw, "Two words.", depth=[1, 2], name=["a"])

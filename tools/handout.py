@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "nst-course"
-PARTS = ("nstutils", "notebooks/project", "data/pictures", "data/weights", "data/reference", "data/claims.json")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PARTS = ("nstutils", "notebooks/project", *PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"])
 PAGES = ("CITATION.cff", "LICENSE", "pyproject.toml", "constraints.txt", "environment.yml")
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -45,7 +46,7 @@ def wanted(path: Path) -> bool:
 
 def version(numbers: Sequence[str] = ()) -> str:
     """The package's version, and that of each lesson."""
-    number = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    number = PROJECT["project"]["version"]
     told = [json.loads(path.read_text(encoding="utf-8"))["metadata"]["nstutils"] for path in lessons(numbers)]
     return f"{number} (lessons {', '.join('{lesson} {version}'.format(**one) for one in told)})"
 

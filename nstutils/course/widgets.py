@@ -25,7 +25,12 @@ def explore(draw: Draw, words: str, **controls: Sequence[Any]) -> None:
     page without a kernel shows a still figure of the first choices, described by `words`."""
     box = sliders(draw, controls)
     first = draw(**{name: choices[0] for name, choices in controls.items()})
-    plots.present(first, words, also=box._repr_mimebundle_())
+    plots.present(first, words, also=live(box))
+
+
+def live(widget: ipywidgets.Widget) -> dict[str, Any]:
+    """What a front end shows a widget by; version 7 of ipywidgets, as Colab has it, does not tell."""
+    return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
 
 def menus(controls: Mapping[str, Sequence[Any]]) -> dict[str, ipywidgets.SelectionSlider]:
@@ -104,7 +109,7 @@ def rate(pictures: Mapping[str, Tensor], path: str, words: str, seed: int = 0) -
     """Show a `rating_sheet`, and for a page without a kernel all its pictures, numbered and described by `words`."""
     numbers = [str(number) for number in range(1, len(pictures) + 1)]
     still = plots.show([pictures[name] for name in ratings.blind(list(pictures), "", seed)], numbers, columns=3)
-    plots.present(still, words, also=rating_sheet(pictures, path, seed)._repr_mimebundle_())
+    plots.present(still, words, also=live(rating_sheet(pictures, path, seed)))
 
 
 def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ipywidgets.VBox:
