@@ -456,6 +456,53 @@ def test_answers_alike_are_shown_side_by_side_without_names_comments_and_layout(
     assert "no verdict" in page
 
 
+SECRET = "assert double('no') == 'nono', 'a secret sentence'"
+
+
+def guessed(course: SimpleNamespace, tests: Path) -> tuple[Any, Path]:
+    """A lesson with a secret hidden test, and a class of which one answer passes its check alone."""
+    lesson = solved(SECRET)
+    course.bundle.write(lesson, course.lessons.student(lesson, "02"), "02_tiny.ipynb", tests)
+    handed = filled(json.loads(json.dumps(course.lessons.student(lesson, "02"))), double="def double(x):\n    return 6.0")
+    return lesson, class_of(tests, ada=handed)
+
+
+def told_without_secret(page: str) -> bool:
+    """Whether a page says that a hidden test fails, but not which."""
+    return "a hidden test does not" in page and not any(word in page for word in ("nono", "a secret sentence", "HIDDEN TESTS"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the grader wants fork")
+def test_feedback_leaves_hidden_tests_out(course: SimpleNamespace, tests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson, folder = guessed(course, tests)
+    fixed = course.batch.best(list(folder.glob("submitted/*/*/*.ipynb")), course.bundle.lessons(tests), "02")[1]
+    result = course.grade.graded(fixed, tests, course.sandbox.Limits(5.0))
+    assert "a secret sentence" in result["exercises"][0]["for_instructor"]
+    course.batch.write(result, folder / "results" / "02" / "ada.json")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(TOOLS)
+    nbgrading = importlib.import_module("nbgrading")
+    book, about = course.lessons.prepared(lesson, "02"), {"nbgrader": {"assignment": "02", "student": "ada"}}
+    for step in (nbgrading.FromResults(), nbgrading.WithoutHidden()):
+        assert "nono" in str(book)
+        book, about = step.preprocess(book, about)
+    assert told_without_secret(str(book))
+
+
+@pytest.mark.long
+def test_nbgraders_feedback_leaves_hidden_tests_out(course: SimpleNamespace, tests: Path) -> None:
+    lesson, folder = guessed(course, tests)
+    course.begin.course(folder, ["none"])
+    (folder / "source" / "02").mkdir(parents=True)
+    course.lessons.write(course.lessons.prepared(lesson, "02"), folder / "source" / "02" / "02_tiny.ipynb")
+    assert course.begin.nbgrader(folder, "generate_assignment", "02", "--create") == 0
+    assert course.batch.run(folder, "02", 1)["ada"]["points"] == 2
+    for command in ("autograde", "generate_feedback"):
+        assert course.begin.nbgrader(folder, command, "02") == 0
+    assert "nono" in (folder / "autograded" / "ada" / "02" / "02_tiny.ipynb").read_text()
+    assert told_without_secret((folder / "feedback" / "ada" / "02" / "02_tiny.html").read_text())
+
+
 def test_downloads_of_services_are_put_where_they_are_graded(course: SimpleNamespace, tmp_path: Path) -> None:
     names = (
         "Ada Lovelace_123_assignsubmission_file_/02_tiny.ipynb",
