@@ -31,9 +31,15 @@ def test_figures_draw_and_pyplot_stays_untouched() -> None:
     plt.get_backend()  # chosen on first use
     before = mpl.rcParams.copy()
     for figure in figures():
-        figure.canvas.draw()
+        plots.encoded(figure)
     assert plt.get_fignums() == []
     assert mpl.rcParams == before
+
+
+def test_titles_of_several_lines_lie_within_the_figure() -> None:
+    figure = plots.show([images.noise((20, 20))] * 6, ["step 1\ncontent 100%, style 100% left"] * 6, columns=6, width=13)
+    plots.encoded(figure)
+    assert all(figure.bbox.ymax >= axes.title.get_window_extent().ymax for axes in figure.axes)
 
 
 def test_losses_have_a_panel_a_loss_and_a_line_where_the_scale_changes() -> None:

@@ -28,19 +28,23 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 3)))
 def show(
     pictures: Sequence[Tensor] | Tensor, titles: Sequence[str] | None = None, columns: int | None = None, width: float = 9
 ) -> Figure:
-    """Pictures (tensors 1 x 3 x H x W, or a batch) in a grid, each with its title."""
+    """Pictures (tensors 1 x 3 x H x W, or a batch) in a grid, each with its title, which may have several lines."""
     batch = list(pictures.split(1)) if isinstance(pictures, Tensor) else list(pictures)
     if titles is not None and len(titles) != len(batch):
         raise UserError(f"{len(titles)} titles for {len(batch)} pictures; give one for each")
     columns = columns or min(len(batch), 5)
     rows = -(-len(batch) // columns)
     shape = batch[0].shape[-2] / batch[0].shape[-1]
-    figure = Figure(figsize=(width, rows * (width / columns * shape + (0.3 if titles else 0))), layout="constrained")
+    lines = max(title.count("\n") + 1 for title in titles) if titles else 0
+    above = 0.15 * lines + (0.15 if lines else 0)
+    figure = Figure(figsize=(width, rows * (width / columns * shape + above)), layout="constrained")
     for axes, number in zip(figure.subplots(rows, columns, squeeze=False).flat, range(rows * columns), strict=True):
         axes.set_axis_off()
         if number < len(batch):
-            axes.imshow(images.to_pil(batch[number]))
+            few = max(batch[number].shape[-2:]) < 64  # whose pixels are to be seen
+            axes.imshow(images.to_pil(batch[number]), interpolation="nearest" if few else "hanning")
             axes.set_title(titles[number] if titles else "", fontsize=9)
+            axes.set_anchor("S" if lines > 1 else "C")  # the room for the second line is above
     return figure
 
 
@@ -292,7 +296,7 @@ def reference(lesson: str) -> None:
     """Show the stored figure of a lesson, made by the real network at 512 px, with the commands that make it."""
     folder = data_folder() / "reference"
     told = json.loads((folder / f"{lesson}.json").read_text(encoding="utf-8"))
-    runs = [f"{run['title']} ({run['seconds']:.0f} s):\n\n```\n{run['command']}\n```" for run in told["runs"]]
+    runs = [f"{run['title']} {caption(seconds=run['seconds'])}:\n\n```\n{run['command']}\n```" for run in told["runs"]]
     below = f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:\n\n" + "\n\n".join(runs)
     _display((folder / f"{lesson}.jpg").read_bytes(), told["words"], below)
 
@@ -307,7 +311,8 @@ def _display(jpeg: bytes, words: str, below: str, also: Mapping[str, Any] | None
 def encoded(figure: Figure, kind: str = "jpeg", dpi: int = 100) -> bytes:
     """A figure as the bytes of a JPEG or a PNG."""
     data = io.BytesIO()
-    figure.savefig(data, format=kind, dpi=dpi, pil_kwargs={"quality": 80} if kind == "jpeg" else None)
+    small = {"quality": 76, "optimize": True, "progressive": True} if kind == "jpeg" else None
+    figure.savefig(data, format=kind, dpi=dpi, pil_kwargs=small)
     return data.getvalue()
 
 
