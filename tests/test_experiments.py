@@ -252,6 +252,7 @@ GOOD: dict[str, dict[str, float]] = {
         "uncontrolled, ground to ground": 0.5,
         "uncontrolled, sky to sky": 0.9,
         "uncontrolled, sky to ground": 0.6,
+        "uncontrolled, sky to style I's sky": 0.7,
         "controlled, ground to ground": 0.4,
         "controlled, sky to sky": 0.4,
         "controlled, sky to ground": 0.8,
@@ -313,7 +314,7 @@ BAD: dict[str, dict[str, dict[str, float]]] = {
     "guided-gram": {
         "ground nearer to its style": {"controlled, ground to ground": 0.5},
         "sky nearer to its style": {"controlled, sky to sky": 0.9},
-        "uncontrolled: ground in the sky": {"uncontrolled, sky to ground": 0.9},
+        "uncontrolled: ground in the sky": {"uncontrolled, sky to style I's sky": 0.5},
         "controlled: no ground in the sky": {"controlled, sky to ground": 0.4},
     },
     "fast-transfer": {

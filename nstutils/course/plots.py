@@ -229,10 +229,10 @@ def signed(
 ) -> Figure:
     """Maps H x W in blue below zero, white at zero and red above; with each value written into its square, if asked for."""
     columns = columns or len(maps)
-    rows = -(-len(maps) // columns)
-    shape = max(one.shape[0] / one.shape[1] for one in maps)
-    figure = Figure(figsize=(width, rows * (width / columns * shape + 0.3)), layout="constrained")
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+    rows = [maps[k : k + columns] for k in range(0, len(maps), columns)]
+    heights = [width / columns * max(one.shape[0] / one.shape[1] for one in row) + 0.3 for row in rows]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    for axes in figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights).flat:
         axes.set_axis_off()
     for axes, values, title in zip(figure.axes, maps, titles, strict=False):
         values = values.detach().cpu().float()

@@ -40,7 +40,7 @@ def verdict(id: str) -> Markdown:
     first = next(iter(found.values()))
     lines = [f"**`{id}`**, over all its pairs and seeds ({first['preset']}): {first['claim']}", ""]
     for network, record in found.items():
-        numbers = ", ".join(f"{name} {value:.3g}" for name, value in record["numbers"]["median"].items())
+        numbers = "; ".join(f"{name} {value:.3g}" for name, value in record["numbers"]["median"].items())
         size = f"{record['numbers']['size']} px, {record['numbers']['steps']} steps" if "size" in record["numbers"] else ""
         lines.append(f"- `{network}`: **{cell(record)}**; {'; '.join(part for part in (size, numbers) if part)}")
     return Markdown("\n".join([*lines, "", f"Measure: {first['measure']}."]))
