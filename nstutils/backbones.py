@@ -2,9 +2,7 @@
 normalisation that a network was trained with stays inside it."""
 
 import copy
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -206,25 +204,3 @@ def geometry(extractor: FeatureExtractor) -> list[Layer]:
 def converted(extractor: FeatureExtractor, dtype: torch.dtype) -> FeatureExtractor:
     """The same network in another number type; itself when it has that type already."""
     return extractor if extractor.weight.dtype == dtype else copy.deepcopy(extractor).to(dtype)
-
-
-@torch.no_grad()
-def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
-    """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
-    ReLU and pooling pass a positive factor on, and the next convolution takes it back."""
-    unknown = [name for name in scales if name not in extractor.layers or not name.startswith("conv")]
-    if unknown or extractor.family != "vgg":
-        raise UserError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
-    for name, scale in scales.items():
-        if not 0 < scale < float("inf"):
-            raise UserError(f"the scale of {name} is {scale}, but must be a positive number; a ReLU passes no other on")
-    result, incoming = copy.deepcopy(extractor), 1.0
-    told = json.dumps(dict(sorted(scales.items())))
-    result.sha256 = f"{extractor.sha256}, scaled {hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    for name, conv in result.net.named_children():
-        if isinstance(conv, nn.Conv2d):
-            scale = float(scales.get(name, 1.0))
-            conv.weight.mul_(incoming / scale)
-            conv.bias.div_(scale)  # type: ignore[union-attr]
-            incoming = scale
-    return result

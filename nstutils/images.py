@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils.library import files
-from nstutils.library.decoding import InMemory, from_pil, in_srgb, near, opened
+from nstutils.library.decoding import InMemory, near
 from nstutils.library.errors import UserError
 from nstutils.library.files import reason
 
@@ -28,14 +28,6 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
     """
     image = near(picture, size, behind=behind)
     return image if size is None else resize(image, size)
-
-
-def eight_bits(data: bytes, name: str) -> Image.Image:
-    """The bytes of a picture file, called `name`, as Pillow's RGB: what `load` gives, without its float numbers."""
-    with opened(io.BytesIO(data), name) as file:
-        picture = in_srgb(ImageOps.exif_transpose(file))
-        plain = picture.mode == "RGB" and not picture.has_transparency_data
-        return picture if plain else to_pil(from_pil(picture))
 
 
 def checked(picture: Tensor, what: str, channels: int = 3) -> Tensor:

@@ -4,7 +4,7 @@ A loss is a frozen value with its target inside, called as `loss(image, activati
 of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is what an optimiser minimises.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -256,11 +256,10 @@ class Mixture:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(layer for loss in self.losses for layer in loss.layers))
+        return layers_of(self.losses)
 
     def __call__(self, image: Tensor, activations: Activations) -> Tensor:
-        parts = [weight * loss(image, activations) for weight, loss in zip(self.weights, self.losses, strict=True)]
-        return torch.stack(parts).sum(0)
+        return weighed([loss(image, activations) for loss in self.losses], self.weights, 1.0)
 
     def sums(self, activations: Activations, crop: Crop = whole) -> Sums:
         """The sums of every part, under its number."""
@@ -268,9 +267,7 @@ class Mixture:
 
     def value(self, sums: Sums) -> Tensor:
         """The parts weighed and added."""
-        own: list[Sums] = [{} for _ in self.losses]
-        for (k, key), value in sums.items():
-            own[k][key] = value
+        own = [{key: value for (k, key), value in sums.items() if k == number} for number in range(len(self.losses))]
         return weighed([loss.value(mine) for loss, mine in zip(self.losses, own, strict=True)], self.weights, 1.0)
 
 
@@ -299,9 +296,14 @@ class TemporalLoss:
         return (change if self.mask is None else self.mask * change).mean((1, 2, 3))
 
 
+def layers_of(losses: Iterable[Loss]) -> tuple[str, ...]:
+    """The layers that losses look at, each once."""
+    return tuple(dict.fromkeys(layer for loss in losses for layer in loss.layers))
+
+
 def evaluate(net: FeatureExtractor, image: Tensor, terms: Terms) -> dict[str, Tensor]:
     """The raw (unweighted) losses of every term, one number a picture, from one pass through the network."""
-    layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
+    layers = layers_of(loss for _, loss in terms.values())
     activations = net(image, layers) if layers else {}
     return {name: loss(image, activations) for name, (_, loss) in terms.items()}
 

@@ -16,11 +16,11 @@ from nstutils.backbones import (
     FeatureExtractor,
     converted,
     geometry,
-    scaled,
     squeezenet,
     vgg,
 )
 from nstutils.library import weights
+from nstutils.library.weights import scaled
 
 NARROW = (3, 4, 5, 6, 7)
 VGG19 = [

@@ -10,6 +10,7 @@ from PIL import Image
 from nstutils import cli, images
 from nstutils.fast import network as fast
 from nstutils.fast.files import STEADY, apply_file, steadied
+from nstutils.library import decoding
 from nstutils.motion import warp
 from nstutils.runs.frames import animation
 
@@ -64,8 +65,8 @@ def test_an_animation_keeps_its_frames_times_and_loops(net: fast.TransformNet, t
             after.load()
             assert after.info["duration"] == before.info["duration"]
         assert after.info["loop"] == 3
-        painted = fast.apply(net, images.from_pil(before), 0)
-        assert (images.luminance(images.from_pil(after) - painted)).abs().mean() < 0.05  # the last frame, its colours coarser
+        painted = fast.apply(net, decoding.from_pil(before), 0)
+        assert (images.luminance(decoding.from_pil(after) - painted)).abs().mean() < 0.05  # the last frame, its colours coarser
 
 
 def test_an_animation_becomes_a_film_and_a_film_or_a_folder_of_frames_a_clip(net: fast.TransformNet, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nstutils import images
 from nstutils.fast import network as fast
 from nstutils.fast import training as fast_training
 from nstutils.fast.training import FastStep, Photographs, TrainOptions, train
+from nstutils.library import decoding
 from nstutils.runs import store
 
 TINY: dict[str, Any] = {"batch": 2, "size": 32, "style_size": 48, "width": 4, "blocks": 1}
@@ -211,7 +212,7 @@ def test_training_sees_the_pictures_that_load_sees(tmp_path: Path) -> None:
     Image.new("CMYK", (64, 48), (0, 90, 200, 30)).save(tmp_path / "printed.jpg")
     photos = Photographs(tmp_path)
     for k, name in enumerate(photos.names):
-        assert torch.equal(images.from_pil(photos.open(k)), images.load(tmp_path / name).mul(255).round().div(255))
+        assert torch.equal(decoding.from_pil(photos.open(k)), images.load(tmp_path / name).mul(255).round().div(255))
 
 
 def test_hidden_files_are_no_photographs(folder: Path, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nstutils import ContentLoss, FeatureExtractor, StyleLoss, TVLoss, backbone, gram, images
+from nstutils import ContentLoss, FeatureExtractor, StyleLoss, TVLoss, backbone, gram
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD
+from nstutils.library import decoding
 
 SHARED = Path(__file__).parents[2] / "shared"
 CHECKS, WEIGHTS = SHARED / "checks", SHARED / "checks" / "squeezenet1_1-imagenet.safetensors"
@@ -48,7 +49,7 @@ def short(path: Path, side: int = SIDE) -> Tensor:
     with Image.open(path) as file:
         factor = side / min(file.size)
         size = [round(length * factor) for length in file.size]
-        return images.from_pil(file.convert("RGB").resize(size, Image.Resampling.BILINEAR))
+        return decoding.from_pil(file.convert("RGB").resize(size, Image.Resampling.BILINEAR))
 
 
 @pytest.fixture(scope="module")

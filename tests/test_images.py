@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
 from nstutils import images
+from nstutils.fast.training import Photographs
 from nstutils.library import decoding, fetch, files, pictures
 
 RANDOM = np.random.default_rng(0)
@@ -600,8 +601,8 @@ def test_the_colours_of_a_picture_are_those_its_profile_says(mode: str, tmp_path
     wanted = 0.2 * wanted + 0.8 if mode == "RGBA" else wanted
     assert_loads(tmp_path / "x.png", tensor(wanted), 0.02)
     assert (images.load(tmp_path / "x.png") - tensor(np.asarray(picture.convert("RGB")) / 255)).abs().max() > 0.04
-    seen = images.eight_bits((tmp_path / "x.png").read_bytes(), "x.png")
-    assert torch.allclose(images.from_pil(seen), images.load(tmp_path / "x.png"), atol=0.002)
+    seen = Photographs(tmp_path).open(0)  # in 8 bits
+    assert torch.allclose(decoding.from_pil(seen), images.load(tmp_path / "x.png"), atol=0.002)
 
 
 @pytest.mark.parametrize("profile", [b"no profile", adobe_rgb()[:200], adobe_rgb()[:128] + b"\xff" * 400])
@@ -624,7 +625,7 @@ def test_a_profile_of_another_kind_of_picture_is_ignored_and_that_of_srgb_change
 
 def test_two_threads_that_load_leave_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RGB.save(tmp_path / "x.png")
-    reading, first_done, real = threading.Barrier(2), threading.Event(), images.from_pil
+    reading, first_done, real = threading.Barrier(2), threading.Event(), decoding.from_pil
 
     def crossed(picture: Image.Image, *rest: str) -> Tensor:
         if reading.wait(100):  # both have begun; the one ends before the other

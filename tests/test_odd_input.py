@@ -593,7 +593,7 @@ def test_one_picture_shows_how_far_it_is(
 def test_a_very_large_picture_is_made_smaller_before_it_takes_memory(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     smooth = images.to_pil(images.resize(images.noise((6, 8)), (300, 400)))
     smooth.convert(mode).save("x.png")
-    expected, seen, real = images.load("x.png", 10), [], images.from_pil
+    expected, seen, real = images.load("x.png", 10), [], decoding.from_pil
 
     def spied(picture: Image.Image, behind: str = "white") -> torch.Tensor:
         seen.append(picture.size)

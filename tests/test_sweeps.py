@@ -307,7 +307,7 @@ def test_a_picture_is_the_same_by_any_name_and_in_any_folder(
 def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [*grid(seed=range(3)), {"method": "lbfgs"}]
     whole = sweep(*pictures, settings, **COMMON)
-    monkeypatch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+    monkeypatch.setattr(optimise_module, "EVERY", 0.0)
     with ThreadPoolExecutor(2) as pool:
         for number in range(4):
             both = [pool.submit(sweep, *pictures, settings, folder=f"runs{number}", **COMMON) for _ in range(2)]
@@ -539,7 +539,7 @@ def sweeping(pictures: tuple[str, str], folder: str, every: float, weights: str)
     os.environ["NSTUTILS_WEIGHTS"] = weights
     os.chdir(Path(weights).parent)
     torch.set_num_threads(1)
-    optimise_module.coarse_to_fine.__kwdefaults__["every"] = every
+    optimise_module.EVERY = every  # type: ignore[attr-defined]
     sweep(*pictures, RUNS, folder=folder, **KILLED)
 
 
@@ -608,7 +608,7 @@ def test_a_sweep_killed_between_any_two_files_goes_on(
             sweep(*pictures, settings, folder=folder, **common)
 
     with monkeypatch.context() as patch:
-        patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+        patch.setattr(optimise_module, "EVERY", 0.0)
         patch.setattr("os.replace", replace)
         with pytest.raises(Killed):
             run("runs")
@@ -623,7 +623,7 @@ def test_a_run_with_tensors_and_a_begun_batch_goes_on(pictures: tuple[str, str],
     whole = sweep(*pictures, settings, **COMMON)
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
-        patch.setitem(optimise_module.coarse_to_fine.__kwdefaults__, "every", 0.0)
+        patch.setattr(optimise_module, "EVERY", 0.0)
         with pytest.raises(Killed):
             sweep(*pictures, settings, folder="runs", **COMMON)
     assert list(Path("runs").glob("*.batch.safetensors"))

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nstutils import images
-from nstutils.backbones import VGG_CONVS, FeatureExtractor, converted, scaled, vgg
+from nstutils.backbones import VGG_CONVS, FeatureExtractor, converted, vgg
 from nstutils.fast.training import Photographs
 from nstutils.library import files, pictures, weights
 from nstutils.losses import gram
@@ -325,7 +325,7 @@ def finished(training: Training, out: Path, header: Mapping[str, str], facts: Ma
     exact = training.exact
     plain = FeatureExtractor(net, name="classroom", mean=exact.mean, std=STD)
     balances = balance(plain, [images.load(name, 384) for name in ARTWORKS])
-    copy = scaled(plain, balances).half()
+    copy = weights.scaled(plain, balances).half()
     scales = {f"conv{name}": value.scale * balances[f"conv{name}"] for name, value in training.kept.items()}
     told = facts | {"steps": training.begun, "seconds": round(training.seconds), "errors": training.errors()}
     written = {"kept": json.dumps(kept), "scales": json.dumps(scales), "facts": json.dumps(told)}

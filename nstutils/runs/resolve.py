@@ -287,7 +287,8 @@ def prepare(
     network: Network = backbone,
 ) -> Problem:
     """Load and check all that the options name, and compute the targets of every scale. `say` is told before how long a long
-    run will take; `made` is the card of a run that is to go on, which keeps its tile; `network` finds the backbone."""
+    run will take, and where masks leave a gap or overlap; `made` is the card of a run that is to go on, which
+    keeps its tile; `network` finds the backbone."""
     task = accept(content, style, options, network)
     given = look(task)
     scales = _scales(task, given, made or {})
@@ -297,6 +298,9 @@ def prepare(
     if say and words:
         say(words)
     *draft, whole = (_problem(one, given, own) for one, own in parts)
+    for name, means in (("gap", "belong to no region and take no style"), ("overlap", "take more than one style")):
+        if say and whole.regions and whole.regions[name]:
+            say(f"masks: {whole.regions[name]} of {whole.regions['pixels']} pixels {means}")
     return dataclasses.replace(whole, draft=draft[0]) if draft else whole
 
 

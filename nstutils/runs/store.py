@@ -1,10 +1,12 @@
 """What is kept of a run beside its picture: its sealed card, the state of an unfinished one, and the hash that names it."""
 
+import contextlib
 import hashlib
 import json
+import os
 import platform
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nstutils.library import files
+from nstutils import images
+from nstutils.library import files, pictures
 from nstutils.library.errors import UserError
 
 COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
+LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
 
 
 def card_path(path: Path) -> Path:
@@ -28,6 +32,27 @@ def card_path(path: Path) -> Path:
 def state_path(path: Path) -> Path:
     """Where the state of an unfinished run lies."""
     return path.with_name(path.name + ".state.safetensors")
+
+
+def places(out: Any, history: Any, resume: bool, sources: Sequence[Any]) -> tuple[Path | None, Path | None]:
+    """Where the picture and its history are to be saved: never over one of the files that are read."""
+    target = files.writable(out, images.FORMATS) if out is not None else None
+    log = files.writable(history, (".json",)) if history is not None else None
+    if log and target and log.resolve() == card_path(target).resolve():
+        raise UserError(f"{log} is where the run card goes; give another name for the history")
+    if resume and not target:
+        raise UserError("resume needs out: give the picture whose unfinished run is to go on")
+    if target and len(os.fsencode(target.name)) > LONGEST:
+        raise UserError(
+            f"the name {target.name[:20]!r}... takes {len(os.fsencode(target.name))} bytes; give one of at most {LONGEST}, "
+            "where a letter with an accent counts twice"
+        )
+    for source in sources:
+        if target and target.exists() and isinstance(source, str | os.PathLike):
+            with contextlib.suppress(OSError):  # the name of a kind of start is no file
+                if target.samefile(pictures.find(source)):
+                    raise UserError(f"{target} is one of the files to read; give another name to save under")
+    return target, log
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:

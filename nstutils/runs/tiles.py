@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.library.errors import UserError
-from nstutils.losses import Activations, StyleLoss, Summed, Sums, Terms, evaluate, total
+from nstutils.losses import Activations, StyleLoss, Summed, Sums, Terms, evaluate, layers_of, total
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
 SumsOf = dict[str, Sums]  # by the term's name
@@ -161,7 +161,7 @@ class View:
             if any(part.layers and not isinstance(part, Summed) for part in getattr(loss, "losses", (loss,))):
                 told = f"the loss {name!r} compares pictures as wholes, not in tiles of {self.tile} pixels"
                 raise UserError(f"{told}; give the network without a tile, or a smaller picture")
-        layers = [layer for _, loss in terms.values() for layer in loss.layers]
+        layers = layers_of(loss for _, loss in terms.values())
         return list(self.windows((image.shape[-2], image.shape[-1]), layers)) if layers else []
 
     def _collected(self, image: Tensor, terms: Terms, tiles: Sequence[Window]) -> SumsOf:
@@ -177,7 +177,7 @@ class View:
 
     def _sums(self, window: Window, piece: Tensor, terms: Terms) -> SumsOf:
         """The sums of one tile, term by term."""
-        layers = tuple(dict.fromkeys(layer for _, loss in terms.values() for layer in loss.layers))
+        layers = layers_of(loss for _, loss in terms.values())
         own = {layer: window.own(layer, values) for layer, values in self.net(piece, layers).items()}
         return {name: loss.sums(own, window.part) for name, (_, loss) in terms.items() if isinstance(loss, Summed)}
 
