@@ -446,11 +446,12 @@ def test_answers_alike_are_shown_side_by_side_without_names_comments_and_layout(
     texts = {
         "ada": "def f(x):\n    '''Mine.'''\n    total = 0\n    for one in x: total += one * 3  # so\n    return total / 7",
         "bob": "def f(values):\n    s = 0\n    for v in values:\n        s += v * 3\n    return s / 7",
-        "eve": "def f(x):\n    return (3 * x).mean()",
-    }
+    } | {f"eve{n}": "def f(x):\n    return (3 * x).mean()" for n in range(5)}  # what many wrote comes last
+    texts |= {"nil": "# later", "nix": "# never"}
     found = [course.similar.Answer(who, "f", text, course.similar.normal(text)) for who, text in texts.items()]
     rows = course.similar.pairs(found)
-    assert [(one.student, other.student, alike) for _, alike, one, other, _ in rows] == [("ada", "bob", 1.0)]
+    assert [(one.student, other.student, alike, count) for _, alike, one, other, count in rows[:1]] == [("ada", "bob", 1.0, 2)]
+    assert {one.student[:3] + other.student[:3] for _, _, one, other, _ in rows[1:]} == {"eveeve"}
     page = course.similar.page(found, "02")
     assert "ada and bob" in page
     assert "no verdict" in page
@@ -517,6 +518,23 @@ def test_downloads_of_services_are_put_where_they_are_graded(course: SimpleNames
     assert course.begin.collect(tmp_path / "down", tmp_path / "class", "02") == 3
     found = sorted(path.relative_to(tmp_path / "class" / "submitted").as_posix() for path in tmp_path.rglob("submitted/**/*.*"))
     assert found == ["Ada Lovelace/02/02_tiny.ipynb", "bobsmith/02/02_tiny (1).ipynb", "eve/02/02.ipynb", "eve/02/help.py"]
+
+
+def test_the_autograder_finds_or_installs_a_python_that_is_new_enough(course: SimpleNamespace, tmp_path: Path) -> None:
+    programs = {  # as on Ubuntu 22.04: python3 is 3.10, and python3.11 comes by apt-get
+        "python3": "exit 1",
+        "later": "test $1 = -c || { mkdir -p venv/bin; printf '#!/bin/sh\\n' > venv/bin/pip; chmod +x venv/bin/pip; }",
+        "apt-get": 'case "$*" in *python3.11*) ln -s later "$(dirname "$0")/python3.11";; esac',
+        "setup.sh": course.package.SETUP.partition("\n")[2],
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("mkdir", "chmod", "ln", "dirname"):
+        (tmp_path / name).symlink_to(f"/bin/{name}")
+    (tmp_path / "tests").mkdir()
+    done = subprocess.run(["/bin/bash", tmp_path / "setup.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "venv" / "bin" / "pip").exists()) == (0, True), done.stderr
 
 
 GUIDE = (ROOT / "docs" / "class.md").read_text(encoding="utf-8")

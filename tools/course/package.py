@@ -17,11 +17,20 @@ PACKAGES = (  # what grading imports; of the package's dependencies JupyterLab a
     "requests", "safetensors", "scikit-image", "scipy", "tqdm", "traitlets",
 )  # fmt: skip
 SETUP = """#!/usr/bin/env bash
-# what the autograder needs: Python 3.11, PyTorch for processors, and the course's package
+# what the autograder needs: Python 3.11 or later (Ubuntu 22.04 has 3.10), PyTorch for processors, the course's package
 set -e
 cd "$(dirname "$0")"
-PYTHON=${PYTHON:-python3}
-command -v "$PYTHON" >/dev/null || { apt-get update; apt-get install -y python3 python3-venv; }
+found() {
+    for one in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        "$one" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$one" && return
+    done
+}
+if ! found; then
+    apt-get update
+    apt-get install -y python3 python3-venv
+    found || apt-get install -y python3.11 python3.11-venv
+fi
+PYTHON=$(found) || { echo "Python 3.11 or later is wanted; choose a newer base image"; exit 1; }
 INDEX=${TORCH_INDEX---index-url https://download.pytorch.org/whl/cpu}
 "$PYTHON" -m venv venv
 venv/bin/pip install --no-cache-dir -c constraints.txt $INDEX torch

@@ -1,23 +1,24 @@
 """Answers that are more alike than chance: shown side by side, never a verdict.
 
 Names, comments and layout are taken away before two answers are compared. A short exercise has few right answers, so the same
-answer from many is no sign of anything: pairs are ordered by how alike they are and by how few others wrote the same.
+answer from many is no sign of anything: pairs are ordered by how much they share that few others wrote.
 """
 
 import ast
-import difflib
 import html
 import itertools
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import batch
 import bundle
 import repair
 
-LEAST, SHOWN = 0.8, 60
+LEAST, SHOWN, ROW = 0.5, 60, 5  # of the words in a row that two answers share; pairs; words in a row
 STYLE = """body { font-family: sans-serif; margin: 2em }
 div { display: flex; gap: 1em }
 pre { background: #f4f4f4; padding: 1em; flex: 1; overflow: auto }"""
@@ -83,19 +84,26 @@ def answers(course: Path, number: str) -> list[Answer]:
     return found
 
 
+def pieces(answer: Answer) -> tuple[set[Any], set[Any]]:
+    """What two answers may have in common: words in a row, without names, comments and layout; and lines as they are."""
+    words = re.findall(r"\w+|[^\w\s]", answer.normal)
+    return {tuple(words[k : k + ROW]) for k in range(len(words))}, {line.strip() for line in answer.text.splitlines()}
+
+
 def pairs(found: list[Answer]) -> list[tuple[float, float, Answer, Answer, int]]:
-    """Pairs that are alike, the rarest first: what orders them, how alike they are, how many wrote the same as the first."""
-    same, made = Counter((one.exercise, one.normal) for one in found), []
-    of = Counter(one.exercise for one in found)
-    for one, other in itertools.combinations(sorted(found, key=lambda one: (one.exercise, one.student)), 2):
-        if one.exercise != other.exercise or one.student == other.student:
-            continue
-        words = difflib.SequenceMatcher(None, one.normal, other.normal, autojunk=False)
-        if words.real_quick_ratio() >= LEAST and (alike := words.ratio()) >= LEAST:
-            count = same[one.exercise, one.normal]
-            weight = alike * math.log(of[one.exercise] / max(count, 1) + 1) * math.log(len(one.normal))
-            letters = difflib.SequenceMatcher(None, one.text, other.text, autojunk=False).ratio()
-            made.append((weight * (1 + letters), alike, one, other, count))
+    """Pairs that are alike, first those that share most of what few wrote: what orders them, how alike they are, how many wrote
+    the same as the first. What was handed out is in every answer, and so counts for nothing."""
+    made = []
+    for exercise in {one.exercise for one in found}:
+        of = sorted((one for one in found if one.exercise == exercise), key=lambda one: one.student)
+        parts, same = [pieces(one) for one in of], Counter(one.normal for one in of)
+        counts = Counter(piece for kinds in parts for kind in kinds for piece in kind)
+        rare = {piece: math.log(len(of) / count) for piece, count in counts.items()}
+        for (one, (words, lines)), (other, (others, lines_)) in itertools.combinations(zip(of, parts, strict=True), 2):
+            both = words & others
+            alike = 2 * len(both) / max(len(words) + len(others), 1)
+            if alike >= LEAST:
+                made.append((sum(rare[piece] for piece in both | lines & lines_), alike, one, other, same[one.normal]))
     return sorted(made, key=lambda row: -row[0])
 
 
@@ -110,7 +118,8 @@ def page(found: list[Answer], number: str) -> str:
     ]
     head = (
         f"{len({one.student for one in found})} students, {len(found)} answers, {len(rows)} pairs at least {100 * LEAST:.0f} % "
-        f"alike; the {min(SHOWN, len(rows))} rarest are shown. This is no verdict: short exercises have few right answers. "
+        f"alike; shown are {min(SHOWN, len(rows))}, first those that share most of what few others wrote (what was handed out "
+        "counts for nothing). This is no verdict: short exercises have few right answers. "
         "Talk first."
     )
     title = f"<title>Answers alike, lesson {number}</title>"
