@@ -147,11 +147,9 @@ gradients = Row(
 
 def _hung(cases: Sequence[Case]) -> Figure:
     """One photograph, and below each artwork what became of it."""
-    shown, captions = per_pair(cases), [[""], [""]]
-    for case in shown:
-        used = case.settings("run")
-        captions[0].append(f"α/β = {used['alpha'] / used['beta']:.0e}, tv {used['tv']:g}")
-        captions[1].append(said(LEFT, case))
+    shown = per_pair(cases)
+    ratios = (one["alpha"] / one["beta"] for one in (case.settings("run") for case in shown))
+    captions = [[], ["", *(f"α/β = {value:.0e}\n{said(LEFT, case)}" for value, case in zip(ratios, shown, strict=True))]]
     above: list[Tensor | None] = [shown[0].p, *(case.covering for case in shown)]
     rows: list[list[Tensor | None]] = [above, [None, *(case.image("run") for case in shown)]]
     return board(rows, [shown[0].content, *(case.style for case in shown)], captions=captions, width=12)
