@@ -113,11 +113,12 @@ def rate(pictures: Mapping[str, Tensor], path: str, words: str, seed: int = 0) -
 
 
 def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ipywidgets.VBox:
-    """Pictures one by one, without their names and in an order of each rater's own, to be rated into a CSV; the keys Tab, space
-    and the arrows are enough. Every rating is kept at once: who begins again under the same word goes on."""
+    """Pictures one by one, without their names and in an order of each rater's own, to be rated into a CSV; the keys Tab and
+    space are enough (arrows, which radio buttons want, belong to JupyterLab). Every rating is kept at once: who begins again under the same word goes on."""
     word = ipywidgets.Text(description="rater", placeholder="a name, or a word that you will know again")
     begin, keep = (ipywidgets.Button(description=text, disabled=text == "Keep") for text in ("Begin", "Keep"))
-    rating = ipywidgets.RadioButtons(options=range(ratings.LEAST, ratings.MOST + 1), value=None, description="rating")
+    numbers, narrow = range(ratings.LEAST, ratings.MOST + 1), {"button_width": "3em"}
+    rating = ipywidgets.ToggleButtons(options=numbers, value=None, description="rating", style=narrow)
     blank = images.encoded(next(iter(pictures.values())).new_full((1, 3, 192, 256), 0.9), ".jpg")  # none is a broken picture
     size = ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start")
     picture = ipywidgets.Image(value=blank, format="jpeg", layout=size)
@@ -134,6 +135,7 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
             told.value = f"{before}Picture {len(pictures) - len(left) + 2} of {len(pictures)}: {ratings.MOST} is best."
         else:
             told.value, word.value, picture.value = f"{before}All rated, thank you. Who is next?", "", blank
+            word.focus()  # the button that had it is off now
         known.add(who)
         rating.value, keep.disabled = None, not left[1:]
 

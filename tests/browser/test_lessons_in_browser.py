@@ -8,6 +8,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from nstutils.course import ratings
+
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.name for path in (ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
 TRADEOFF = "solutions/05_tradeoff.ipynb"
@@ -26,6 +28,11 @@ from nstutils.course import plots, widgets
 def draw(picture):
     return plots.show([load(picture, 64)], [picture])
 widgets.explore(draw, "A picture.", picture=["town", "coast", "hills"])
+"""
+RATING = """
+from nstutils import load
+from nstutils.course import widgets
+widgets.rate({name: load(name, 64) for name in ("town", "coast")}, "rated.csv", "A town and a coast.")
 """
 
 
@@ -98,6 +105,27 @@ def test_stop_is_heard_while_a_cell_computes_and_the_picture_is_kept(show: Any, 
     assert "stopped" in notebook.text(0)
     assert area.locator("img").evaluate("i => i.naturalWidth") == 64
     assert "the next cell" in notebook.text(1)
+
+
+def test_two_pictures_are_rated_with_the_keyboard_alone(show: Any, lab: Any) -> None:
+    notebook = show(lab.write("rating.ipynb", RATING))
+    notebook.restart_and_run_all()
+    area, press = notebook.output(0), notebook.page.keyboard.press
+    area.locator("input[type=text]").focus()
+    notebook.page.keyboard.type("anna")
+    for key in ("Tab", "Space"):  # Begin
+        press(key)
+    area.get_by_text("Picture 1 of 2").wait_for()
+    for key in ("Tab", "Tab", "Space", *["Tab"] * 4, "Space"):  # to 2; to Keep
+        press(key)
+    area.get_by_text("Kept. Picture 2 of 2").wait_for()
+    for key in ("Shift+Tab", "Space", "Tab", "Space"):  # back to the last number, 5; Keep
+        press(key)
+    area.get_by_text("All rated, thank you").wait_for()
+    given = ratings.read(lab.folder / "rated.csv")
+    assert sorted(given.values()) == [2, 5]
+    notebook.page.keyboard.type("ben")  # the next one need not search for the field
+    assert area.locator("input[type=text]").input_value() == "ben"
 
 
 def test_after_a_reload_the_explorer_is_there_and_alive(show: Any, lab: Any) -> None:
