@@ -297,7 +297,8 @@ def reference(lesson: str) -> None:
     folder = data_folder() / "reference"
     told = json.loads((folder / f"{lesson}.json").read_text(encoding="utf-8"))
     runs = [f"{run['title']} {caption(seconds=run['seconds'])}:\n\n```\n{run['command']}\n```" for run in told["runs"]]
-    below = f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:\n\n" + "\n\n".join(runs)
+    head = f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:"
+    below = "\n\n".join([head, *runs, told.get("table", "")])
     _display((folder / f"{lesson}.jpg").read_bytes(), told["words"], below)
 
 
