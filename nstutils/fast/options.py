@@ -27,6 +27,9 @@ class TrainOptions:
     lr: float = option(
         3e-3, "learning rate of Adam; it rises for 50 steps and then fades along a cosine", positive=True, most=1e30
     )
+    begin: str | None = option(
+        None, "network of the same styles and plan to go on from (default: drawn values)", metavar="MODEL"
+    )
     seed: int = option(0, "seed of the network's first values and of the crops", least=0, most=2**63 - 1)
     backbone: str = option("classroom", "the network that judges", choices=BACKBONES)
     dtype: str = option("auto", "number type inside the networks", choices=("auto", "float32", "bfloat16"))

@@ -236,18 +236,32 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, option
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         net = fast.TransformNet(names, width=options.width, blocks=options.blocks, norm=options.norm, up=options.up).to(device)
+    settings = asdict(options) | {"dtype": str(dtype).removeprefix("torch.")}
+    if options.begin:
+        _take_over(net, options.begin)
+        settings["begin"] = fast.facts(options.begin)["sha256"]
     artworks = [images.load(style).to(device) for style in styles]
     for artwork, name in zip(artworks, names, strict=True):
         check_style(exact, STYLE_LAYERS[exact.family], options.style_size, artwork, name)
     before = range(-1, -1 - max(1, 16 // options.batch), -1)  # the steps before the first, whose crops no step sees
     wanted = aim(exact, artworks, torch.cat([batch(photos, len(names), options, k)[0] for k in before]).to(device), options)
-    settings = asdict(options) | {"dtype": str(dtype).removeprefix("torch.")}
     settings |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
     kappa, threads = dict(zip(names, wanted.kappa.tolist(), strict=True)), torch.get_num_threads()
     card = {"settings": settings, "versions": store.versions(), "kappa": kappa, "threads": threads}
     card |= {"backbone": exact.name, "weights_sha256": exact.sha256}
     optimiser = torch.optim.Adam(net.parameters(), options.lr)
     return Training(options, card, net, optimiser, converted(exact, dtype), wanted)
+
+
+def _take_over(net: fast.TransformNet, begin: str) -> None:
+    """The values of an earlier network, which has the same plan."""
+    earlier = fast.load(begin)
+    for name in ("styles", "width", "blocks", "norm", "up"):
+        if getattr(earlier, name) != getattr(net, name):
+            raise UserError(
+                f"{begin} has {name} {getattr(earlier, name)}, not {getattr(net, name)}; give those, or leave begin out"
+            )
+    net.load_state_dict(earlier.state_dict())
 
 
 def batch(photos: Photographs, styles: int, options: TrainOptions, number: int) -> tuple[Tensor, Tensor]:
