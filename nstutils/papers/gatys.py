@@ -230,7 +230,8 @@ def _scaled(case: Case) -> Runs:
     most = max(images.load(case.style).shape[-2:])
     for label, factor in SIZES.items():
         own = ONE | {"tv": 0.01, "style_size": min(round(factor * case.plan.size), most)}
-        runs |= {f"texture, {label}": own | {"alpha": 0.0}, f"transfer, {label}": own}
+        # the texture knows nothing of the photograph, so it does not begin as one; the transfer does, and knows no chance
+        runs |= {f"texture, {label}": own | {"alpha": 0.0, "init": "faint"}, f"transfer, {label}": own | {"seed": 0}}
     return runs
 
 
@@ -260,7 +261,7 @@ style_scale = Row(
     "file's), at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
     "photograph",
     runs=_scaled,
-    effort=((256, 60, {"method": "lbfgs"}), (512, 500, LBFGS)),
+    effort=((256, 150, {}), (512, 500, {})),
     numbers=lambda case: {
         k: measures.autocorrelation_length(case.image(k) if k.startswith("texture") else strokes(case.image(k), case.p))
         for k in SCALED
