@@ -19,9 +19,8 @@ STYLE_LAYERS = {
     "vgg": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet": ("relu1", "fire3", "fire4", "fire5"),
 }
-LAYER_WEIGHTS = dict.fromkeys(("classroom", "vgg16-hed"), (0.09, 0.14, 0.25, 0.5, 1.5))  # of balanced networks, for the style
-# layers above: w |A|² / (4 N²) of an artwork is alike in all. Equal weights leave relu4_1 and 5_1 a tenth of the sum, and
-# paint bumps the size of a pool's window where these paint strokes
+# for the style layers of balanced networks: w |A|² / (4 N²) of an artwork is alike in all. Fast networks are trained by them
+LAYER_WEIGHTS = dict.fromkeys(("classroom", "vgg16-hed"), (0.09, 0.14, 0.25, 0.5, 1.5))
 
 
 class Fire(nn.Module):

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import Result, backbone, cli, descent, images, load, save, stylise, sweep
-from nstutils.backbones import LAYER_WEIGHTS, vgg
+from nstutils.backbones import vgg
 from nstutils.library.errors import UserError
 from nstutils.runs.options import PAPERS, Options
 from nstutils.runs.resolve import prepare
@@ -215,18 +215,14 @@ def test_content_or_style_alone_is_allowed_and_falls(zero: str, pictures: tuple[
     assert rows[5]["total"] == pytest.approx(factor * rows[5][kept], rel=1e-5)
 
 
-def test_the_usual_layers_of_a_balanced_network_have_weights_of_their_own() -> None:
-    style = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-    own = {"size": 32, "steps": 1, "scales": "1", "dtype": "float32"}
-    asked: list[dict[str, Any]] = [
-        {},
-        {"style_layers": style},
-        PAPERS,
-        {"layer_weights": "equal"},
-        {"backbone": "random-vgg19"},
-    ]
-    weights = [stylise("town", "swirls", **own, **more).card["settings"]["layer_weights"] for more in asked]
-    assert weights == [LAYER_WEIGHTS["classroom"], None, None, None, None]
+def test_from_a_picture_no_scale_is_below_256_pixels_and_from_noise_64_are_the_first(pictures: tuple[str, str]) -> None:
+    def sides(**asked: Any) -> list[int]:
+        task = prepare(*pictures, Options(size=512, steps=9, **asked)).stages()
+        return [max(stage.size) for stage in task]
+
+    assert sides() == sides(init="style") == [256, 512]
+    assert sides(init="noise") == sides(init="faint") == sides(init="stripes") == [64, 128, 256, 512]
+    assert sides(scales="1") == [512]
 
 
 def test_nothing_to_minimise_is_refused(pictures: tuple[str, str]) -> None:

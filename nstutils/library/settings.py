@@ -17,7 +17,7 @@ class Preset:
     steps: int
 
 
-PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 200), "paper": Preset(512, 500)}
+PRESETS = {"smoke": Preset(64, 20), "quick": Preset(256, 150), "paper": Preset(512, 500)}
 BACKBONES = ("classroom", "vgg19", "vgg16", "vgg16-hed", "squeezenet", "random-vgg19")
 COPIES = {"vgg16-hed": "classroom"}  # the narrow copy of a network, which can draft for it
 

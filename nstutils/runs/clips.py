@@ -27,7 +27,7 @@ from nstutils.runs.resolve import Picture, Problem, prepare
 from nstutils.runs.tiles import View
 from nstutils.transfer import checked, recoloured, run_card
 
-WEIGHTS = {"flow": 1e4, "difference": 1e3}  # of the temporal loss; with more, differences bring the photograph back
+WEIGHTS = {"flow": 10.0, "difference": 1.0}  # of the temporal loss, over β; with more, differences bring the photograph back
 LATER = 0.5  # of the first frame's steps for each that begins from another: Ruder took 2000 and 1000
 
 Last = tuple[Tensor, Tensor] | None  # the frame before, and what was made of it
@@ -70,16 +70,16 @@ def painted(
     for number, picture in enumerate(pictures, first):
         begin, frame = time.perf_counter(), _fitted(problem, picture)
         hint = expected(way, number, last, frame, moves)
-        result = _painted(problem, frame, hint, weight_of(way, weight), stop)
+        result = _painted(problem, frame, hint, weight_of(way, problem, weight), stop)
         yield dataclasses.replace(result, history=result.history | {"seconds": time.perf_counter() - begin})
         if not result.finished:
             return
         last = frame, result.image
 
 
-def weight_of(way: str, weight: float | None = None) -> float:
-    """The weight of a way's temporal loss: the one given, or the usual; 0 where it has none."""
-    return 0.0 if way not in WEIGHTS else WEIGHTS[way] if weight is None else weight
+def weight_of(way: str, problem: Problem, weight: float | None = None) -> float:
+    """The weight of a way's temporal loss: the one given, or the usual share of β; 0 where it has none."""
+    return 0.0 if way not in WEIGHTS else WEIGHTS[way] * problem.options.beta if weight is None else weight
 
 
 def _fitted(problem: Problem, picture: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def stylise_clip(
     told = {
         "content": {"name": os.fspath(clip), "sha256": shot.sha256},
         "temporal": temporal,
-        "temporal_weight": weight_of(temporal, weight),
+        "temporal_weight": weight_of(temporal, problem, weight),
     }
     card = run_card(problem) | {"settings": problem.task.settings | told, "finished": False}
     rows = _earlier(target, folder, card["settings"]) if resume else _none(folder)

@@ -26,7 +26,6 @@ LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
 
 PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; Adam, coarse to fine, stands for their L-BFGS
     "method": "adam", "init": "noise", "tv": 0.0, "content_layers": ("relu4_2",), "style_scale": 1.0,
-    "layer_weights": "equal",
 }  # fmt: skip
 
 
@@ -107,7 +106,9 @@ class Options:
         2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", positive=True
     )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", "int")
-    scales: str = option("auto", "auto (halve down to 64), 1 (full size only) or the long sides, as 64,128,256")
+    scales: str = option(
+        "auto", "auto (halve down to 256, from noise to 64), 1 (full size only) or the long sides, as 64,128,256"
+    )
     backbone: str | None = option(None, "the network that looks (default: classroom)", choices=BACKBONES)
     weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
     pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
@@ -123,15 +124,14 @@ class Options:
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1)
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
-    beta: float = option(2e3, "weight of the style, on the papers' scale", metavar="B")
-    tv: float = option(0.1, "weight of the total variation (raw, document A's sum)", metavar="T")
+    beta: float = option(1e4, "weight of the style, on the papers' scale", metavar="B")
+    tv: float = option(0.03, "weight of the total variation (raw, document A's sum)", metavar="T")
     raw_loss: bool = option(False, "minimise the raw losses (kappa = 1)")
     content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu2_2,relu3_3)", "names")
     style_layers: Sequence[str] | None = option(None, "style layers, with commas (default: relu1_1 to relu5_1)", "names")
     layer_weights: Any = option(
         None,
-        "equal, or a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal; for the usual layers of "
-        "classroom and vgg16-hed 0.09,0.14,0.25,0.5,1.5, so that each counts alike)",
+        "equal, or a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal)",
         "schedule",
     )
     style_loss: str = option(

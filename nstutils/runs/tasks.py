@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nstutils import images
-from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.settings import COPIES, PRESETS, settings
@@ -21,6 +21,7 @@ from nstutils.runs.devices import choose
 from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, weights_for
 
 COARSEST = 64  # scales are halved while the long side stays at least this
+DETAILED = 256  # and at least this from a picture to begin with, whose faces and houses fewer pixels do not hold
 POLISH = 0.15  # of the steps are the network's own after a draft: at 256 px the loss of its own run of 200 steps then took 22
 # to 32 (two pairs); half as long a draft left more to do, 48, and took longer in all
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
@@ -62,7 +63,8 @@ class Task:
         long = list(self.long or [self.size])
         if self.draft:
             return [images.fitted(content, self.size)]
-        while self.options.scales == "auto" and long[0] // 2 >= COARSEST:
+        coarsest = COARSEST if self.options.init in ("noise", "faint", "stripes") else DETAILED
+        while self.options.scales == "auto" and long[0] // 2 >= coarsest:
             if min(images.fitted(content, long[0] // 2)) < self.exact.smallest(self.layers):
                 break
             long.insert(0, long[0] // 2)
@@ -150,9 +152,7 @@ def resolved(
         if len(set(own[name])) < len(own[name]):
             raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
         exact.check(own[name])
-    # they balance Gram matrices, of which a strong layer has the square; other distances are alike in all layers
-    usual = LAYER_WEIGHTS.get(exact.name) if o.style_loss == "gram" and not o.style_layers else None
-    given = usual if o.layer_weights is None else None if o.layer_weights == "equal" else o.layer_weights
+    given = None if o.layer_weights == "equal" else o.layer_weights
     weights = layer_schedule(given, len(own["style_layers"]))
     shares = weights_for(
         "style_weights", [1.0] * len(styles) if o.style_weights is None else o.style_weights, len(styles), "styles"
