@@ -133,6 +133,11 @@ def test_signed_maps_are_white_at_zero_and_a_frame_lies_on_its_pixels() -> None:
     assert framed.axes[0].patches[-1].get_bbox().bounds == (0.5, 1.5, 2, 2)
 
 
+def test_a_row_of_flat_maps_leaves_no_gap_above_a_row_of_tall_ones() -> None:
+    flat, tall = torch.zeros(3, 12), torch.zeros(12, 12)
+    assert plots.signed([flat, tall], ["", ""], 1, width=4).get_figheight() == pytest.approx(1 + 4 + 2 * 0.3)
+
+
 def test_strips_have_a_row_for_each_label_and_a_panel_for_each_head() -> None:
     batch = torch.rand(3, 3, 8, 8)
     figure = plots.strips({"one": [batch, batch], "two": [batch, batch]}, ["left", "right"])
