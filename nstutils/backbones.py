@@ -104,11 +104,6 @@ class FeatureExtractor(nn.Module):
         return "squeezenet" if "fire2" in self.layers else "vgg"
 
     @property
-    def pool(self) -> str:
-        """'avg' or 'max': how its pooling layers pool."""
-        return "max" if any(isinstance(module, nn.MaxPool2d) for module in self.net) else "avg"
-
-    @property
     def weight(self) -> Tensor:
         """The first convolution's weights: tells the device and number type of the whole network."""
         return next(self.net.parameters())

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from nstutils import images
 from nstutils.backbones import FeatureExtractor
 from nstutils.library.errors import UserError
-from nstutils.losses import Loss, Terms, total
+from nstutils.losses import Terms, total
 from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.options import RATES, refuse_unknown, whole_number
@@ -263,16 +263,7 @@ def optimise(
     ways: dict[str, Any] = {"progress": progress, "watch": watch, "stop": stop, "resume": resume}
     result = coarse_to_fine(net, x, [stage], method=method, lr=lr, **ways)
     settings = {"size": max(stage.size), "steps": stage.steps, "method": method, "lr": RATES[method] if lr is None else lr}
-    view, told = _view(net), {name: _told(*term) for name, term in at(terms, 1).items()}
-    made_by = {"backbone": view.net.name, "weights_sha256": view.net.sha256, "tile": view.tile}
-    card = {"settings": settings | {"terms": told}, **made_by, "versions": store.versions()}
-    return Result(result.image, result.history, card, result.state)
-
-
-def _told(weight: float | Tensor, loss: Loss) -> dict[str, Any]:
-    """What a card says of a term."""
-    plain = weight.tolist() if isinstance(weight, Tensor) else weight
-    return {"weight": plain, "loss": getattr(loss, "kind", type(loss).__name__), "layers": list(loss.layers)}
+    return Result(result.image, result.history, store.card(_view(net), settings, at(terms, 1)), result.state)
 
 
 def coarse_to_fine(
@@ -332,7 +323,7 @@ def _steps(
 
 def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any]:
     """One line of the history; it names the network where that is not the run's."""
-    row = {"step": number, "size": max(stage.size), **_plain(step.losses | {"total": step.total}), "seconds": seconds}
+    row = {"step": number, "size": max(stage.size), **store.plain(step.losses | {"total": step.total}), "seconds": seconds}
     row |= {"backbone": _view(stage.net).net.name} if stage.net else {}
     return row | ({"note": step.note} if step.note else {})
 
@@ -361,10 +352,4 @@ def _chosen(view: View, step: Step, terms: Terms) -> tuple[Tensor, dict[str, Any
     new, old = ({**found, "total": total(found, terms)} for found in (view.losses(one, terms) for one in (last, best)))
     better = ~(new["total"] <= old["total"])  # true for a last that is NaN
     image = torch.where(better.view(-1, 1, 1, 1), best, last)
-    return image, _plain({name: torch.where(better, old[name], new[name]) for name in old})
-
-
-def _plain(losses: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Losses as numbers, or lists where the batch has several pictures; None for what is not finite."""
-    values = {name: [v if math.isfinite(v) else None for v in loss.tolist()] for name, loss in losses.items()}
-    return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+    return image, store.plain({name: torch.where(better, old[name], new[name]) for name in old})

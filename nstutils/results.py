@@ -104,12 +104,3 @@ def _card_and_state(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         if ours or saved["card"]["picture_sha256"] == digest:
             return saved["card"], saved["state"]
     raise UserError(f"{path} is not the picture its run card was written for; make it again")
-
-
-def kept(path: Path | None) -> Result | None:
-    """The finished result at `path`; None where it is missing, unfinished or damaged, so that it is made again."""
-    try:
-        found = Result.load(path) if path and path.exists() else None
-    except (UserError, FileNotFoundError):
-        return None
-    return found if found and found.finished else None

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from nstutils import images
+from nstutils.library import weights
 from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.store import card_path, load_state, save_state, state_path
@@ -391,7 +392,7 @@ def test_a_full_disk_is_told_and_the_old_state_stays(tmp_path: Path, monkeypatch
     def full(*given: Any) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(store, "save_file", full)
+    monkeypatch.setattr(weights, "save_file", full)
     with pytest.raises(OSError, match="No space left") as caught:
         save_state({"step": 2}, tmp_path / "s")
     assert_sentence(caught.value, "room")

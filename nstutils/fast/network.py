@@ -269,7 +269,7 @@ def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, An
     """Write the network as safetensors; its plan and `facts` (how it was trained) stand in the header."""
     path = files.writable(path, (".safetensors",))
     plan = {key: getattr(net, key) for key in ("styles", "width", "blocks", "norm", "up")}
-    weights.write(net, path, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
+    weights.write(net.state_dict(), path, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
     return path
 
 

@@ -192,14 +192,14 @@ def scaled(extractor: FeatureExtractor, scales: Mapping[str, float]) -> FeatureE
 def save(extractor: FeatureExtractor, path: Path, **header: str) -> None:
     """Write a network's weights as safetensors, with its name, normalisation and `header`."""
     header = {"network": extractor.name, "mean": json.dumps(extractor.mean), "std": json.dumps(extractor.std)} | header
-    write(extractor.net, path, header)
+    write(extractor.net.state_dict(), path, header)
 
 
-def write(net: nn.Module, path: Path, header: dict[str, str]) -> None:
-    """Write the tensors of any network and a header as safetensors, whole or not at all."""
+def write(tensors: Mapping[str, Tensor], path: Path, header: dict[str, str]) -> None:
+    """Write tensors and a header as safetensors, whole or not at all."""
     with files.atomic(path) as part:
         try:
-            save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part, header)
+            save_file({key: value.contiguous() for key, value in tensors.items()}, part, header)
         except SafetensorError as error:  # a full disk
             raise OSError(str(error)) from error
 

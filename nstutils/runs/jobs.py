@@ -23,7 +23,7 @@ from nstutils.descent import Stage, Step, coarse_to_fine
 from nstutils.library import files
 from nstutils.library.errors import UserError, explained
 from nstutils.library.weights import backbone
-from nstutils.results import Result, kept
+from nstutils.results import Result
 from nstutils.runs import preflight, store
 from nstutils.runs.batches import joined
 from nstutils.runs.cards import head, measured, recoloured, run_card
@@ -124,8 +124,11 @@ def _chunks(runs: Sequence[Run], batch: int | None) -> Iterator[list[Run]]:
 
 
 def stored(place: Path | None, key: str) -> Result | None:
-    """The finished run of this name in a folder, if it is there and whole."""
-    return kept(place / f"{key}.png") if place else None
+    """The finished run of this name in a folder; None where it is missing, unfinished or damaged: it is made again."""
+    with contextlib.suppress(UserError, FileNotFoundError):
+        found = Result.load(place / f"{key}.png") if place else None
+        return found if found and found.finished else None
+    return None
 
 
 def planned(runs: Sequence[Run], ends: Ends, place: Path | None, batch: int | None) -> list[list[Run]]:

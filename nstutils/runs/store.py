@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
 import zlib
@@ -13,12 +14,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nstutils import images
-from nstutils.library import files, pictures
+from nstutils.library import files, pictures, weights
 from nstutils.library.errors import UserError
+from nstutils.losses import Terms
+from nstutils.runs.tiles import View
 
 COMPUTING = 1  # to be raised by whoever changes what pictures come out: what was kept under another number is made again
 LONGEST = 200  # bytes of a file name: most file systems take 255, and those of card and state are longer
@@ -67,6 +69,22 @@ def as_json(value: Mapping[str, Any]) -> bytes:
 def write_json(value: Mapping[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all."""
     files.write(as_json(value), path)
+
+
+def plain(losses: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Losses as numbers, or lists where the batch has several pictures; None for what is not finite."""
+    values = {name: [v if math.isfinite(v) else None for v in loss.tolist()] for name, loss in losses.items()}
+    return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+
+
+def card(view: View, settings: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+    """What made a picture: settings, losses and their weights, network and versions."""
+    told = {}
+    for name, (weight, loss) in terms.items():
+        number = weight.tolist() if isinstance(weight, Tensor) else weight
+        told[name] = {"weight": number, "loss": getattr(loss, "kind", type(loss).__name__), "layers": list(loss.layers)}
+    made_by = {"backbone": view.net.name, "weights_sha256": view.net.sha256, "tile": view.tile}
+    return {"settings": {**settings, "terms": told}, **made_by, "versions": versions()}
 
 
 def sealed(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,11 +164,7 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
         return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
 
     text = json.dumps(plain(state))
-    with files.atomic(path) as part:
-        try:
-            save_file(tensors, part, {"state": text, "checksum": _checksum(text, tensors)})
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+    weights.write(tensors, path, {"state": text, "checksum": _checksum(text, tensors)})
 
 
 def load_state(path: Path) -> dict[str, Any]:
