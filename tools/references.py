@@ -25,10 +25,10 @@ from nstutils.library import files, weights
 from nstutils.runs import store
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100, "beta": 4000.0}  # larger pictures bear more style
+OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100}
 REBUILT = {"beta": 0.0, "raw_loss": True, "init": "noise", "tv": 1.0}
 TEXTURE = {"alpha": 0.0, "init": "noise"}
-PAPERS = {"init": "noise", "tv": 0.0, "content_layers": ["relu4_2"], "style_scale": 1.0, "layer_weights": "equal", "beta": 1e3}
+PAPERS = {"init": "noise", "tv": 0.0, "content_layers": ["relu4_2"], "style_scale": 1.0, "beta": 1e3}
 FROM_P = PAPERS | {"init": "content"}
 WAYS = {"the papers' way": PAPERS, "brightness alone, from p": FROM_P | {"keep_colour": "luminance"}, "mended": FROM_P}
 MASKS = [f"data/pictures/mask_hills_{part}.png" for part in ("sky", "ground")]
@@ -49,7 +49,7 @@ REFERENCES: dict[str, tuple[str, list[Panel]]] = {
            [("coffee × impasto", "coffee", ("impasto",), {}), ("astronaut × mosaic", "astronaut", ("mosaic",), {}),
             ("chelsea × fields", "chelsea", ("fields",), {})]),
     "05": ("The same two pictures with three ratios of content and style",
-           [(f"α/β = 1/{beta:g}", "chelsea", ("swirls",), {"beta": beta}) for beta in (400.0, 4000.0, 40000.0)]),
+           [(f"α/β = 1/{beta:g}", "chelsea", ("swirls",), {"beta": beta}) for beta in (1e3, 1e4, 1e5)]),
     "06": ("Three starts, one recipe",
            [(f"from {init}", "astronaut", ("glass",), {"init": init}) for init in ("content", "noise", "style")]),
     "07": ("The sky in dots, the ground in swirls, and the swirls alone",
@@ -62,7 +62,7 @@ REFERENCES: dict[str, tuple[str, list[Panel]]] = {
            [("town × coast, dark cup × bright cup", "09", (), {})]),
     "10": ("An untouched photograph, a result, and the middle of the artwork; below, what measures say of them",
            [("chelsea × glass between its anchors", "10", (), {})]),
-    "11": ("The papers' way (noise, relu4_2, equal weights, the artwork at the picture's size) and this project's",
+    "11": ("The papers' way (noise, relu4_2, the artwork at the picture's size) and this project's",
            [("the papers' way", "chelsea", ("swirls",), PAPERS),
             ("default recipe", "chelsea", ("swirls",), {})]),
 }  # fmt: skip
