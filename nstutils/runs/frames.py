@@ -79,6 +79,8 @@ def animation(path: Path) -> Clip:
             return Clip(path, file.size, (100,))
         # a WebP tells its time once it is read; the header's loop is that of the file
         times = tuple(frame.copy().info.get("duration", 100) for frame in ImageSequence.Iterator(file))
+        if file.format == "GIF" and any(path.read_bytes()[file.fp.tell() :]):  # type: ignore[attr-defined]
+            raise ValueError("it goes on after its end")  # which Pillow sees where a frame is damaged
         return Clip(path, file.size, times, file.info.get("loop", None if file.format == "GIF" else 0))
 
 
