@@ -82,6 +82,15 @@ def test_exercises_are_four_cells_with_nbgrader_metadata(path: Path) -> None:
         assert roles[n + 2] is None or roles[n + 2].get("locked")
 
 
+@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+def test_no_other_cell_prints_an_answer(path: Path) -> None:
+    parts = [re.split("### (?:BEGIN|END) SOLUTION", cell.source) for cell in read(path).cells]
+    given = re.sub(r"\s", "", "".join(cell.source for cell in read(STUDENTS[0].parent / path.name).cells))
+    answers = [part[1] for part in parts if len(part) == 3]
+    assert len(answers) == 4
+    assert [answer for answer in answers if re.sub(r"\s", "", answer) in given] == []
+
+
 @pytest.mark.parametrize("path", SOLUTIONS + STUDENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_notebooks_are_clean(path: Path) -> None:
     lesson = read(path)
