@@ -1,7 +1,9 @@
 """Running the course: what is handed in is repaired or told, gets the points it deserves, and one bad file stops nothing."""
 
+import ast
 import csv
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -535,6 +537,17 @@ def test_the_autograder_finds_or_installs_a_python_that_is_new_enough(course: Si
     (tmp_path / "tests").mkdir()
     done = subprocess.run(["/bin/bash", tmp_path / "setup.sh"], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
     assert (done.returncode, (tmp_path / "venv" / "bin" / "pip").exists()) == (0, True), done.stderr
+
+
+def test_the_autograder_installs_all_that_lessons_import(course: SimpleNamespace) -> None:
+    books = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "notebooks" / "solutions").glob("*.ipynb")]
+    code = ["".join(cell["source"]) for book in books for cell in book["cells"] if cell["cell_type"] == "code"]
+    nodes = [node for text in code for node in ast.walk(ast.parse(text))]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"nstutils", "torch"}
+    packages = importlib.metadata.packages_distributions()
+    assert {packages[name][0].lower() for name in modules} <= set(course.package.PACKAGES)
 
 
 GUIDE = (ROOT / "docs" / "class.md").read_text(encoding="utf-8")

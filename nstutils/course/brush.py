@@ -28,13 +28,13 @@ class Brush(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("brush.js")
     _css = Path(__file__).with_name("brush.css")
-    runs: traitlets.List[int] = traitlets.List(
+    runs: "traitlets.List[int]" = traitlets.List(
         help="the map of regions, all rows after one another: region, pixels, region, pixels, ..."
     ).tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     width = traitlets.Int().tag(sync=True)
     regions = traitlets.Int().tag(sync=True)
-    colours: traitlets.List[str] = traitlets.List().tag(sync=True)
+    colours: "traitlets.List[str]" = traitlets.List().tag(sync=True)
     picture = traitlets.Unicode().tag(sync=True)  # a data URL
 
     def __init__(self, image: Tensor, labels: np.ndarray, regions: int) -> None:

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 NEEDED = ("wire.py", "sandbox.py", "bundle.py", "repair.py", "grade.py", "__main__.py", "batch.py", "begin.py")
 PACKAGES = (  # what grading imports; of the package's dependencies JupyterLab and nbgrader are not needed
     "anywidget", "h5py", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "pooch", "psutil",
-    "requests", "safetensors", "scikit-image", "scipy", "tqdm", "traitlets",
+    "requests", "safetensors", "scikit-image", "scipy", "statsmodels", "torchvision", "tqdm", "traitlets",
 )  # fmt: skip
 SETUP = """#!/usr/bin/env bash
 # what the autograder needs: Python 3.11 or later (Ubuntu 22.04 has 3.10), PyTorch for processors, the course's package
@@ -33,7 +33,7 @@ fi
 PYTHON=$(found) || { echo "Python 3.11 or later is wanted; choose a newer base image"; exit 1; }
 INDEX=${TORCH_INDEX---index-url https://download.pytorch.org/whl/cpu}
 "$PYTHON" -m venv venv
-venv/bin/pip install --no-cache-dir -c constraints.txt $INDEX torch
+venv/bin/pip install --no-cache-dir -c constraints.txt $INDEX torch torchvision
 venv/bin/pip install --no-cache-dir -c constraints.txt -r requirements.txt
 venv/bin/pip install --no-cache-dir --no-deps nstutils-*.whl
 chmod -R go-rwx tests
