@@ -1,5 +1,7 @@
 """Figures come out whole, and leave pyplot and its settings alone."""
 
+import re
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
@@ -87,6 +89,15 @@ def test_a_presented_figure_carries_its_description_and_shows_how_it_was_made(mo
     assert picture["image/jpeg"][:2] == b"\xff\xd8"
     assert facts["metadata"] == {"image/jpeg": {"alt": "Three falling lines."}}
     assert words.data == "*Three falling lines.* (backbone classroom, 64 px, 6 steps, 1.3 s)"
+
+
+def test_a_stored_figure_tells_its_commands_and_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr("IPython.display.display", lambda value, **facts: shown.append(value))
+    plots.reference("10")
+    words = shown[1].data  # type: ignore[attr-defined]
+    assert "```\npython tools/references.py 10\n```" in words
+    assert re.search(r"\n\n\| \| photograph \| result .*\n\| edges in common with p \| 1\.00 \|", words, re.S)
 
 
 def test_lines_have_a_curve_a_label_and_a_mark() -> None:
