@@ -1,6 +1,7 @@
 """Figures come out whole, and leave pyplot and its settings alone."""
 
 import re
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -147,6 +148,16 @@ def test_signed_maps_are_white_at_zero_and_a_frame_lies_on_its_pixels() -> None:
 def test_a_row_of_flat_maps_leaves_no_gap_above_a_row_of_tall_ones() -> None:
     flat, tall = torch.zeros(3, 12), torch.zeros(12, 12)
     assert plots.signed([flat, tall], ["", ""], 1, width=4).get_figheight() == pytest.approx(1 + 4 + 2 * 0.3)
+
+
+def test_the_numbers_along_a_plane_do_not_run_into_each_other() -> None:
+    for last in (0.03, 0.61, 90):
+        figure = plots.plane({("E", 0.01): (0.0205, 0.5), ("E", 0.001): (last, 0.006)}, "lost", "missed")
+        plots.encoded(figure)
+        (axes,) = figure.axes
+        ends = [label.get_window_extent().intervalx for label in axes.get_xticklabels(which="both") if label.get_text()]
+        assert len(ends) > 2
+        assert all(one[1] < two[0] for one, two in pairwise(sorted(map(tuple, ends))))
 
 
 def test_strips_have_a_row_for_each_label_and_a_panel_for_each_head() -> None:

@@ -14,6 +14,7 @@ import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 from torch.nn import functional
 
@@ -221,6 +222,11 @@ def plane(
         axes.plot(*points[mark], "s", markersize=18, fillstyle="none", color="black")
     axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axes.margins(0.12)
+    for axis in (axes.xaxis, axes.yaxis):  # plain numbers, as many as have room
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 2, 5) if high > 8 * low else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     return figure
 
 
