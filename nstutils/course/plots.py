@@ -64,8 +64,8 @@ def losses(history: Mapping[str, Any]) -> Figure:
     for number, (axes, name) in enumerate(zip(figure.subplots(1, 3), ("content", "style", "total"), strict=True)):
         for backbone in networks:
             rows = [row for row in steps if row.get("backbone", own) == backbone]
-            look = _look(number if backbone == own else number + 3)  # a draft's has another colour
-            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=backbone, **look)
+            own_look = look(number if backbone == own else number + 3)  # a draft's has another colour
+            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=backbone, **own_look)
         if len(networks) > 1:
             axes.legend(fontsize=8)
         axes.set(title=name, xlabel="step", yscale="log")
@@ -75,7 +75,7 @@ def losses(history: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _look(number: int) -> dict[str, Any]:
+def look(number: int) -> dict[str, Any]:
     """Colour and dashes of a curve."""
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
 
@@ -97,7 +97,7 @@ def compare(
     axes = figure.subplots()
     for number, (label, history) in enumerate(histories.items()):
         rows = [row for row in history["steps"] if "backbone" not in row]
-        axes.plot([row[against] for row in rows], [row[name] for row in rows], label=label, **_look(number))
+        axes.plot([row[against] for row in rows], [row[name] for row in rows], label=label, **look(number))
     axes.set(xlabel=against, ylabel=name, yscale="log")
     axes.legend(fontsize=8)
     return figure
@@ -118,7 +118,7 @@ def lines(
     figure = Figure(figsize=(width, 3), layout="constrained")
     axes = figure.subplots()
     for number, (label, values) in enumerate(curves.items()):
-        axes.plot(at or range(len(ticks)), values, marker="o", label=label, **_look(number))
+        axes.plot(at or range(len(ticks)), values, marker="o", label=label, **look(number))
     if mark is not None:
         axes.axhline(mark, color="0.5", linewidth=0.8)
     axes.set_xticks(at or range(len(ticks)), ticks)
@@ -212,8 +212,8 @@ def plane(
     letters = list(dict.fromkeys(letter for letter, _ in points))
     for number, letter in enumerate(letters):
         own = sorted(at for at in points if at[0] == letter)
-        look = _look(number) | {"marker": f"${letter}$", "markersize": 7, "linewidth": 0.8}
-        axes.plot(*zip(*map(points.get, own), strict=True), **look)
+        dots = look(number) | {"marker": f"${letter}$", "markersize": 7, "linewidth": 0.8}
+        axes.plot(*zip(*map(points.get, own), strict=True), **dots)
     for at in (at for at in points if at[0] == letters[-1]):
         axes.annotate(f"{at[1]:g}", points[at], (-5, -11), textcoords="offset points", ha="right", fontsize=8)
     for at in rings:
@@ -283,19 +283,16 @@ def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], num
 def present(figure: Figure, words: str, also: Mapping[str, Any] | None = None, **made: Any) -> None:
     """Show a figure in a notebook with `words` as its description, and below it the same words and how it was made
     (backbone, size, steps, seconds …); `also` has other forms of it, for instance a live one."""
-    _display(encoded(figure), words, f"*{words}* {caption(**made)}", also)
+    _display({**(also or {}), "image/jpeg": encoded(figure)}, words, f"*{words}* {caption(**made)}")
 
 
 def film(frames: Sequence[Tensor], words: str, enlarged: int = 3, **made: Any) -> None:
     """Show pictures as an animation in a notebook, enlarged, with its description."""
-    from IPython.display import Markdown, display
-
     data, pictures = io.BytesIO(), [images.to_pil(frame) for frame in frames]
     pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=150, loop=0)
     source = f"data:image/gif;base64,{base64.b64encode(data.getvalue()).decode()}"
     tag = f'<img alt="{html.escape(words)}" width="{enlarged * pictures[0].width}" src="{source}">'
-    display({"text/html": tag, "text/plain": words}, raw=True)
-    display(Markdown(f"*{words}* {caption(**made)}"))
+    _display({"text/html": tag}, words, f"*{words}* {caption(**made)}")
 
 
 def reference(lesson: str) -> None:
@@ -305,13 +302,14 @@ def reference(lesson: str) -> None:
     runs = [f"{run['title']} {caption(seconds=run['seconds'])}:\n\n```\n{run['command']}\n```" for run in told["runs"]]
     head = f"*{told['words']}.* Stored, made with `vgg16-hed`; left to right:"
     below = "\n\n".join([head, *runs, told.get("table", "")])
-    _display((folder / f"{lesson}.jpg").read_bytes(), told["words"], below)
+    _display({"image/jpeg": (folder / f"{lesson}.jpg").read_bytes()}, told["words"], below)
 
 
-def _display(jpeg: bytes, words: str, below: str, also: Mapping[str, Any] | None = None) -> None:
+def _display(forms: Mapping[str, Any], words: str, below: str) -> None:
     from IPython.display import Markdown, display  # only notebooks have a display
 
-    display({**(also or {}), "image/jpeg": jpeg, "text/plain": words}, raw=True, metadata={"image/jpeg": {"alt": words}})
+    alt = {"image/jpeg": {"alt": words}} if "image/jpeg" in forms else None
+    display({**forms, "text/plain": words}, raw=True, metadata=alt)
     display(Markdown(below))
 
 

@@ -340,7 +340,8 @@ def _restore(run: Training, target: Path) -> None:
     store.refuse_other(target, saved["card"], run.card["settings"])
     run.net.load_state_dict(saved["net"])
     if "optimiser" in saved:
-        run.optimiser.load_state_dict(saved["optimiser"])
+        by_number = {int(number): moments for number, moments in saved["optimiser"]["state"].items()}
+        run.optimiser.load_state_dict(saved["optimiser"] | {"state": by_number})
     run.done, run.seconds, run.rows, run.recent = (saved[name] for name in STANDS[1:])
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from nstutils import images
-from nstutils.course.plots import COLOURS, DASHES
+from nstutils.course.plots import look
 from nstutils.papers.rows import Case
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
@@ -67,13 +67,11 @@ def _picture(axes: Axes, image: Tensor | None) -> None:
         axes.imshow(images.to_pil(image))
 
 
-def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Sequence[str] = (), **look: Any) -> Axes:
+def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Sequence[str] = (), **more: Any) -> Axes:
     """Lines below the pictures of a `board` with room under them; `ticks` name the places along x."""
     axes: Axes = figure.subfigs[1].subplots()
-    for (label, (xs, ys)), colour, dashes in zip(
-        lines.items(), itertools.cycle(COLOURS), itertools.cycle(DASHES), strict=False
-    ):
-        axes.plot(xs, ys, label=label, color=colour, linestyle=dashes, **look)
+    for number, (label, (xs, ys)) in enumerate(lines.items()):
+        axes.plot(xs, ys, label=label, **look(number), **more)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     if ticks:

@@ -152,45 +152,32 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
     tensors: dict[str, Tensor] = {}
     places: set[int] = set()
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
-            place = whole.untyped_storage().data_ptr()
-            tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
-            places.add(place)
-            return {"tensor": name}
-        if isinstance(value, Mapping):
-            return {"items": [[key, plain(item)] for key, item in value.items()]}
-        return {"list": [plain(item) for item in value]} if isinstance(value, list | tuple) else {"value": value}
+    def noted(value: Tensor) -> dict[str, str]:
+        name, whole = f"t{len(tensors)}", value.detach().cpu().contiguous()
+        place = whole.untyped_storage().data_ptr()
+        tensors[name] = whole.clone() if place in places else whole  # two in one place are refused by safetensors
+        places.add(place)
+        return {"tensor": name}
 
-    text = json.dumps(plain(state))
+    text = json.dumps(state, default=noted)
     weights.write(tensors, path, {"state": text, "checksum": _checksum(text, tensors)})
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote."""
+    """Read what `save_state` wrote; as JSON has it, keys are texts and tuples lists."""
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if _checksum(header["state"], found) != header["checksum"]:
             raise UserError("its checksum is another")
-        skeleton = json.loads(header["state"])
+        # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
+        tensors = {name: tensor.clone() for name, tensor in found.items()}
+        return json.loads(header["state"], object_hook=lambda one: tensors[one["tensor"]] if one.keys() == {"tensor"} else one)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing, so the run cannot go on; start it again without --resume") from None
     except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({files.reason(error)}); start the run again without --resume") from error
-    # copied to where new tensors lie: sums over memory at another offset are rounded otherwise
-    tensors = {name: tensor.clone() for name, tensor in found.items()}
-
-    def full(value: Any) -> Any:
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        if "items" in value:
-            return {key: full(item) for key, item in value["items"]}
-        return [full(item) for item in value["list"]] if "list" in value else value["value"]
-
-    return full(skeleton)
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:

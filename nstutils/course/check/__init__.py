@@ -4,17 +4,7 @@ A check is silent about how the right answer is written, and does not hold it: `
 the values that are wanted for them, and for each answer that readers really give the sentence that names it and the marks by
 which it is known. Right and wrong answers themselves are in `tools/answers`, which students do not get. A check raises an
 AssertionError with one sentence, which is all that a notebook shows of it. `claim` tells whether what a document says holds.
-
-To add an exercise `name` to lesson NN:
-
-1. In `tools/answers/lessonNN.py` write the right function `name(...)` with a docstring "Lesson NN: ...", inputs (at least
-   three, one not square, one a batch of two), the usual mistakes (at least three), and an `Answers` of them in `EXERCISES`,
-   with what the exercise tests and its level.
-2. `python tools/answers` writes `lessonNN.json` and the table of exercises in notebooks/README.md. A loss, a gradient or a
-   network as an input is a class in `special.py`.
-3. In the solved lesson write its four cells; the check's cell begins with `check.name(my_name)` and ends with hidden tests:
-   other inputs and other means than here, plain numbers instead of calls to `nstutils`, which an answer can overwrite.
-4. In `tests/exercises/lessonNN.py` write right answers, each in other words than there; `tests/test_check.py` does the rest.
+tools/README.md says how to add an exercise.
 """
 
 import json
