@@ -1,6 +1,5 @@
 """Figures come out whole, and leave pyplot and its settings alone."""
 
-import io
 import re
 from itertools import pairwise
 
@@ -166,14 +165,3 @@ def test_strips_have_a_row_for_each_label_and_a_panel_for_each_head() -> None:
     figure = plots.strips({"one": [batch, batch], "two": [batch, batch]}, ["left", "right"])
     assert [axes.get_title() for axes in figure.axes] == ["left", "right", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes] == ["one", "", "two", ""]
-
-
-def test_the_numbers_on_logarithmic_axes_do_not_run_into_one_another() -> None:
-    ends = {("A", 1e-5): (0.17, 0.12), ("A", 1e-3): (0.08, 0.2), ("E", 1e-5): (0.6, 0.006), ("E", 1e-2): (0.021, 0.5)}
-    figure = plots.plane(ends, "content lost", "style missed")
-    figure.savefig(io.BytesIO())
-    axes = figure.axes[0]
-    named = [one for minor in (False, True) for one in axes.get_xticklabels(minor=minor) if one.get_text()]
-    boxes = [one.get_window_extent() for one in named]
-    assert len(boxes) > 4
-    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])

@@ -221,10 +221,6 @@ def plane(
     if mark:
         axes.plot(*points[mark], "s", markersize=18, fillstyle="none", color="black")
     axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-    for axis in (axes.xaxis, axes.yaxis):  # whose own labels run into one another
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
     axes.margins(0.12)
     for axis in (axes.xaxis, axes.yaxis):  # plain numbers, as many as have room
         low, high = axis.get_view_interval()
