@@ -118,6 +118,7 @@ def test_a_fast_network_is_judged_against_optimisation(tmp_path: Path, capsys: p
     rows = capsys.readouterr().out.splitlines()
     assert rows[0].startswith("| style (1 pictures, 64 px) | network | optimisation, 4 steps |")
     assert re.match(r"\| swirls \| \d+\.\d+ \| \d+\.\d+ \| \d+\.\d+ \| \d \|", rows[2])
+    assert re.fullmatch(r"a clip flickers \d+\.\d times as much as it did itself, with --temporal \d+\.\d times", rows[-2])
     assert rows[-1].startswith("one pass ")
     assert images.load(sheet).shape[-1] > 2 * 64
 
