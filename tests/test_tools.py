@@ -1,5 +1,7 @@
 """What the makers run: the training resumes and leaves weights that load, the pictures are drawn again bit for bit."""
 
+import ast
+import importlib
 import importlib.util
 import json
 import re
@@ -268,3 +270,20 @@ def test_a_filter_that_never_fires_is_not_scaled_and_the_network_given_stays_as_
     found = scaled(picture(1, 3, 40, 40), ["relu2_1"])["relu2_1"].mean((0, 2, 3))
     assert found[0] == 0
     torch.testing.assert_close(found[1:], torch.ones(3).double())
+
+
+@pytest.mark.parametrize("path", sorted(TOOLS.rglob("*.py")), ids=lambda path: path.relative_to(TOOLS).as_posix())
+def test_what_a_tool_asks_of_the_package_is_there(path: Path) -> None:
+    """No tool is run by a test from end to end: a name that the package lost was seen months later."""
+    tree, modules = ast.parse(path.read_text(encoding="utf-8")), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nstutils"):
+            for alias in node.names:
+                module = importlib.import_module(node.module or "")
+                found = getattr(module, alias.name, None) or importlib.import_module(f"{node.module}.{alias.name}")
+                modules[alias.asname or alias.name] = found
+    own = {node.arg if isinstance(node, ast.arg) else node.id for node in ast.walk(tree)
+           if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in set(modules) - own:
+            assert hasattr(modules[node.value.id], node.attr), f"line {node.lineno}: {ast.unparse(node)} is not there"

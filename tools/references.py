@@ -17,12 +17,12 @@ from answers.lesson09 import guided_filter
 from torch import Tensor
 from torch.nn import functional as F
 
-from nstutils import images, results, stylise
+from nstutils import Result, images, stylise
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from nstutils.course import measures
 from nstutils.fast import network as fast
 from nstutils.library import files, weights
-from nstutils.runs import store
+from nstutils.runs import jobs, store
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100}
@@ -98,12 +98,12 @@ def rows(pictures: list[Tensor], columns: int, height: int) -> Tensor:
     return torch.cat([F.pad(part, (0, 0, 0, 8 if k + 1 < len(parts) else 0), value=1.0) for k, part in enumerate(parts)], 2)
 
 
-def made(content: Any, style: Any, options: dict[str, Any], key: str, work: Path) -> results.Result:
+def made(content: Any, style: Any, options: dict[str, Any], key: str, work: Path) -> Result:
     """A run, kept under a key; a finished one is taken as it is."""
     out = work / f"{store.fingerprint(key)[:16]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
     begun = store.state_path(out).exists()
-    return results.kept(out) or stylise(content, style, out=out, resume=begun, progress=True, **OPTIONS | options)
+    return jobs.stored(work, out.stem) or stylise(content, style, out=out, resume=begun, progress=True, **OPTIONS | options)
 
 
 def timed(make: Callable[[], Any]) -> tuple[Any, float]:
