@@ -36,7 +36,8 @@ class Predictions:
     def ask(self, name: str, text: str, choices: Sequence[str]) -> ipywidgets.Widget:
         """A box to answer in; an answer can be changed until it is revealed. Without widgets, `say` takes it."""
         question = self.questions[name] = Question(text, tuple(choices))
-        box = ipywidgets.RadioButtons(options=question.choices, value=None, layout={"width": "max-content"})
+        # not radio buttons: the arrow keys that they want belong to JupyterLab
+        box = ipywidgets.ToggleButtons(options=question.choices, value=None, style={"button_width": "auto"})
         box.observe(lambda change: self._keep(question, change["new"]), "value")
         return ipywidgets.VBox([ipywidgets.HTML(f"<b>Your prediction.</b> {escape(text)}"), box])
 

@@ -29,6 +29,10 @@ def draw(picture):
     return plots.show([load(picture, 64)], [picture])
 widgets.explore(draw, "A picture.", picture=["town", "coast", "hills"])
 """
+ASKED = """
+import nstutils as nst
+nst.Predictions().ask("q", "Which keeps most?", ("one", "two", "all alike"))
+"""
 RATING = """
 from nstutils import load
 from nstutils.course import widgets
@@ -105,6 +109,15 @@ def test_stop_is_heard_while_a_cell_computes_and_the_picture_is_kept(show: Any, 
     assert "stopped" in notebook.text(0)
     assert area.locator("img").evaluate("i => i.naturalWidth") == 64
     assert "the next cell" in notebook.text(1)
+
+
+def test_a_prediction_is_made_with_the_keyboard_alone(show: Any, lab: Any) -> None:
+    notebook = show(lab.write("ask.ipynb", ASKED))
+    notebook.restart_and_run_all()
+    notebook.output(0).get_by_role("button").first.focus()
+    for key in ("Tab", "Space"):
+        notebook.page.keyboard.press(key)
+    notebook.output(0).locator("button.mod-active", has_text="two").wait_for()
 
 
 def test_two_pictures_are_rated_with_the_keyboard_alone(show: Any, lab: Any) -> None:
