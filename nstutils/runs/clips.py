@@ -136,7 +136,7 @@ def stylise_clip(
     progress: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """An animated GIF or WebP, or a folder of numbered frames, in a style; `out` is an animation or a folder. Gives its card.
+    """A GIF, WebP or MP4, or a folder of numbered frames, in a style; `out` is one of these too. Gives its card.
 
     Every frame is kept as soon as it is done (of an animation in the folder OUT.frames, until the last is there), an interrupt
     ends it after the step at hand, and `resume` goes on with the first frame that is missing. `options` are `stylise`'s.
