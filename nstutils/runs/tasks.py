@@ -22,8 +22,8 @@ from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, w
 
 COARSEST = 64  # scales are halved while the long side stays at least this
 DETAILED = 256  # and at least this from a picture to begin with, whose faces and houses fewer pixels do not hold
-POLISH = 0.15  # of the steps are the network's own after a draft: at 256 px the loss of its own run of 200 steps then took 22
-# to 32 (two pairs); half as long a draft left more to do, 48, and took longer in all
+POLISH = 0.15  # of the steps are the network's own after a draft: about half the time of a run of its own, for a loss a few
+# per cent above
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
 Network = Callable[..., FeatureExtractor]
