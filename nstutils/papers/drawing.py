@@ -136,14 +136,15 @@ def signed(figure: Figure, source: str, cases: Sequence[Case]) -> Figure:
 
 def shared(cases: Sequence[Case]) -> list[str]:
     """Backbone, size, steps, and of the other settings what all runs have the same."""
-    plan, told = cases[0].plan, [_told(run.card["settings"]) for case in cases for run in case.results.values() if run.card]
+    plan, told = cases[0].plan, [_told(run.card) for case in cases for run in case.results.values() if run.card]
     made = [f"{plan.backbone}, {plan.size} px", *[f"{plan.steps} steps"] * bool(cases[0].results)]
     return made + [words for words in (told or [[]])[0] if all(words in others for others in told)]
 
 
-def _told(used: Mapping[str, Any]) -> list[str]:
+def _told(card: Mapping[str, Any]) -> list[str]:
     """The method, layers, style's size and α/β of a run in words."""
-    told = [METHODS[used["method"]] + " coarse to fine" * (used["scales"] == "auto")]
+    used = card["settings"]
+    told = [METHODS[used["method"]] + " coarse to fine" * (len(card.get("kappa_by_size", ())) > 1)]
     for kind, weight in (("content", "alpha"), ("style", "beta")):
         layers = used[f"{kind}_layers"]
         told += [f"{kind} {layers[0]}" + f" to {layers[-1]}" * (len(layers) > 1)] * bool(used[weight])
