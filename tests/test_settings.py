@@ -11,7 +11,7 @@ from nstutils.library.settings import BACKBONES, PRESETS, settings
 def test_without_any_variable_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NSTUTILS_CACHE")
     chosen = settings()
-    assert (chosen.preset, chosen.backbone, chosen.size, chosen.steps) == ("quick", "classroom", 256, 200)
+    assert (chosen.preset, chosen.backbone, chosen.size, chosen.steps) == ("quick", "classroom", 256, 150)
     assert (chosen.weights, chosen.mirror) == (None, None)
     assert chosen.cache == Path(pooch.os_cache("nstutils"))
 
