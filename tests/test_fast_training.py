@@ -160,6 +160,17 @@ def until(number: int, folder: Path, **options: Any) -> fast.TransformNet:
     ).net
 
 
+def test_a_training_can_begin_with_an_earlier_network_of_the_same_plan(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    earlier = train(STYLES, folder, out=out, steps=3, **TINY)
+    further = train(STYLES, folder, begin=str(out), steps=1, lr=1e-12, seed=7, **TINY)
+    pairs = zip(earlier.net.state_dict().values(), further.net.state_dict().values(), strict=True)
+    assert all(torch.allclose(one, other) for one, other in pairs)
+    assert further.card["settings"]["begin"] == fast.facts(out)["sha256"]
+    with pytest.raises(ValueError, match="has width 4, not 8; give those, or leave begin out"):
+        train(STYLES, folder, begin=str(out), steps=1, **TINY | {"width": 8})
+
+
 def test_what_does_not_fit_together_is_refused(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(ValueError, match="resume needs out"):
