@@ -19,8 +19,6 @@ STYLE_LAYERS = {
     "vgg": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet": ("relu1", "fire3", "fire4", "fire5"),
 }
-# for the style layers of balanced networks: w |A|² / (4 N²) of an artwork is alike in all. Fast networks are trained by them
-LAYER_WEIGHTS = dict.fromkeys(("classroom", "vgg16-hed"), (0.09, 0.14, 0.25, 0.5, 1.5))
 
 
 class Fire(nn.Module):

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from nstutils.backbones import LAYER_WEIGHTS
 from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures, weights
 from nstutils.library.errors import UserError
@@ -302,11 +301,9 @@ def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
 
 
 def aims(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:
-    """What a saved network was trained towards, as options of `stylise`: β, total variation, the style's size, the layers'
-    weights."""
-    told = facts(path)
-    found = {name: value for name, value in told.get("settings", {}).items() if name in ("beta", "tv", "style_size")}
-    return found | ({"layer_weights": LAYER_WEIGHTS.get(told.get("backbone", ""))} if found else {})
+    """What a saved network was trained towards, as options of `stylise`: β, total variation, the style's size."""
+    told = facts(path).get("settings", {})
+    return {name: told[name] for name in ("beta", "tv", "style_size") if name in told}
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:

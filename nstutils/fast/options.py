@@ -23,7 +23,8 @@ class TrainOptions:
     up: str = option("resize", "way up: enlarge and convolve, or a transposed convolution", choices=UPS)
     alpha: float = option(1.0, "weight of the content, on the papers' scale")
     beta: float = option(4e3, "weight of the style, on the papers' scale", positive=True)
-    tv: float = option(0.05, "weight of the total variation (raw, document A's sum)")
+    tv: float = option(0.03, "weight of the total variation (raw, document A's sum)")
+    grid: float = option(0.0, "weight of what repeats every 4 pixels, the network's own grid (50 makes it vanish)")
     lr: float = option(
         3e-3, "learning rate of Adam; it rises for 50 steps and then fades along a cosine", positive=True, most=1e30
     )

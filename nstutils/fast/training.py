@@ -9,8 +9,9 @@ import threading
 import time
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstutils import images, losses
-from nstutils.backbones import CONTENT_LAYERS, LAYER_WEIGHTS, STYLE_LAYERS, FeatureExtractor, converted
+from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.fast import network as fast
 from nstutils.fast.options import TrainOptions
 from nstutils.library import files, pictures
 from nstutils.library.decoding import from_pil, in_srgb, opened
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
-from nstutils.losses import ContentLoss, StyleLoss, Terms, TVLoss
+from nstutils.losses import Activations, ContentLoss, StyleLoss, Terms, TVLoss
 from nstutils.runs import preflight, store
 from nstutils.runs.devices import choose
 from nstutils.runs.stopping import interruptible
@@ -40,6 +41,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 HELD_OUT = ("town", "hills", "coast")  # shipped pictures that no training sees
 WARM_UP = 50  # steps in which the learning rate rises
 ROW = 10  # steps that share a row of the history
+ENLARGED = 1.5  # at most, is a crop: small photographs still give several
 
 
 class Photographs:
@@ -98,10 +100,11 @@ class Photographs:
             raise UserError(f"{error}, or take it out of {self.where}") from error
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """A square crop, size x size x 3 in 8 bits: from as sharp as it is to the whole photograph, mirrored half the time."""
+        """A square crop, size x size x 3 in 8 bits: the whole photograph, or down to a part that has to be enlarged by half,
+        mirrored half the time."""
         picture = self.open(index)
         short = min(picture.size)
-        side = min(short, math.exp(rng.uniform(math.log(min(size, short)), math.log(short))))
+        side = min(short, math.exp(rng.uniform(math.log(min(size / ENLARGED, short)), math.log(short))))
         left, top = rng.uniform(0, picture.width - side), rng.uniform(0, picture.height - side)
         box = (left, top, left + side, top + side)
         pixels = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
@@ -112,6 +115,19 @@ def _is_photograph(name: str) -> bool:
     """Whether a file is a picture that its owner sees: not hidden, and none of those that macOS puts beside others."""
     parts = name.split("/")
     return name.lower().endswith(SUFFIXES) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+@dataclass(frozen=True)
+class GridLoss:
+    """What repeats every 4 pixels, as the grid of a network that enlarges twice by two does: the variance within the mean
+    4 x 4 tile of each window of 32 x 32 pixels. What belongs to the picture differs from tile to tile and cancels."""
+
+    layers: tuple[str, ...] = ()
+
+    def __call__(self, image: Tensor, activations: Activations) -> Tensor:
+        height, width = (n // 32 * 32 for n in image.shape[-2:])
+        windows = image[..., :height, :width].unflatten(3, (-1, 8, 4)).unflatten(2, (-1, 8, 4))
+        return windows.mean((3, 6)).var((3, 5), correction=0).mean((1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -126,14 +142,15 @@ class Aim:
         """The terms of a batch: picture k is to have the content of crop k and style number of[k]."""
         with torch.no_grad():
             content = net(crops, CONTENT_LAYERS[net.family])
-        style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()}, LAYER_WEIGHTS.get(net.name))
+        style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()})
         weight = options.alpha * self.kappa[of]
-        return {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
+        terms = {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
+        return terms | ({"grid": (options.grid / self.share[of], GridLoss())} if options.grid else {})
 
 
 @torch.no_grad()
 def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, options: TrainOptions) -> Aim:
-    """Targets of all styles; κ as in the course, its two losses (the style's with layer weights) averaged over `crops`."""
+    """Targets of all styles; κ as in the course, its two losses averaged over `crops`."""
     layers, content = STYLE_LAYERS[exact.family], CONTENT_LAYERS[exact.family]
     fitted = [images.resize(artwork, options.style_size) for artwork in artworks]
     parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
@@ -145,7 +162,7 @@ def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, opti
         own = exact(images.cover(artwork, (options.size, options.size)), content)
         lost = ContentLoss({layer: seen[layer] for layer in content})(crops, {a: own[a].expand_as(seen[a]) for a in content})
         wanted = {layer: grams[layer][k : k + 1] for layer in layers}
-        missing = StyleLoss(wanted, LAYER_WEIGHTS.get(exact.name))(crops, seen)
+        missing = StyleLoss(wanted)(crops, seen)
         kappas.append(1e3 * missing.mean() / lost.mean())
         shares.append(1 / (options.beta * missing.mean()))
     return Aim(grams, torch.stack(kappas), torch.stack(shares))
@@ -276,16 +293,20 @@ def batch(photos: Photographs, styles: int, options: TrainOptions, number: int) 
 def _steps(run: Training, photos: Photographs) -> Iterator[FastStep]:
     """The steps that are left, noted in the history; the next crops are read while one is computed."""
     begin = time.perf_counter() - run.seconds
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 1)
+    readers = max(1, (os.cpu_count() or 1) // 2)
+    with ThreadPoolExecutor(readers) as ahead:
+
+        def read(number: int) -> Future[tuple[Tensor, Tensor]]:
+            return ahead.submit(batch, photos, len(run.net.styles), run.options, number)
+
+        coming = deque(read(run.done + k) for k in range(1, readers + 1))
         while not run.finished:
-            crops, of = coming.result()
-            coming = ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + 2)
-            step = _step(run, crops, of)
+            coming.append(read(run.done + readers + 1))
+            step = _step(run, *coming.popleft().result())
             run.seconds = time.perf_counter() - begin
             _note(run, step)
             yield step
-        coming.cancel()
+        ahead.shutdown(cancel_futures=True)
 
 
 def _step(run: Training, crops: Tensor, of: Tensor) -> FastStep:
@@ -376,5 +397,5 @@ def preview(net: fast.TransformNet, names: Sequence[str] = HELD_OUT, size: tuple
     rows = []
     for name in names:
         picture = images.cover(images.load(name), size)
-        rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
+        rows.append(torch.cat([picture, *(fast.apply(net, picture, k).cpu() for k in range(len(net.styles)))], -1))
     return torch.cat(rows, -2)
