@@ -17,7 +17,7 @@ from PIL import Image
 from nstutils import images
 from nstutils.fast import network as fast
 from nstutils.fast import training as fast_training
-from nstutils.fast.training import FastStep, Photographs, TrainOptions, train
+from nstutils.fast.training import FastStep, GridLoss, Photographs, TrainOptions, train
 from nstutils.library import decoding
 from nstutils.runs import store
 
@@ -169,6 +169,37 @@ def test_a_training_can_begin_with_an_earlier_network_of_the_same_plan(folder: P
     assert further.card["settings"]["begin"] == fast.facts(out)["sha256"]
     with pytest.raises(ValueError, match="has width 4, not 8; give those, or leave begin out"):
         train(STYLES, folder, begin=str(out), steps=1, **TINY | {"width": 8})
+
+
+def test_many_processors_read_ahead_and_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = []
+    for processors in (1, 16, None):
+        monkeypatch.setattr(os, "cpu_count", lambda there=processors: there)
+        networks.append(train(STYLES, folder, steps=3, **TINY).net)
+    assert same(networks[0], networks[1])
+    assert same(networks[0], networks[2])
+
+
+def test_the_networks_own_grid_is_measured_and_the_pictures_edges_are_not() -> None:
+    grid = 0.1 * torch.tensor([1.0, 0, -1, 0]).repeat(16).expand(2, 3, 70, 64)  # columns that come again every 4 pixels
+    edge = torch.zeros(1, 3, 70, 64)
+    edge[..., 32:] = 1
+    assert GridLoss()(0.5 + grid, {}).tolist() == pytest.approx([0.005] * 2)  # the variance of 0.1, 0, -0.1, 0
+    assert GridLoss()(edge, {}).tolist() == [0]
+    assert GridLoss()(torch.rand(1, 3, 256, 256), {}).item() < (1 / 12) / 32  # of noise a 64th is left, where nothing repeats
+
+
+def test_a_training_takes_away_what_repeats_where_it_is_asked_to(folder: Path) -> None:
+    def left(grid: float) -> float:
+        net = train(STYLES, folder, steps=40, grid=grid, seed=1, up="transposed", **TINY).net.eval()
+        return GridLoss()(fast.apply(net, images.load("town", 64)), {}).item()
+
+    assert left(1e3) < left(0) / 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this computer has no GPU that torch can use")
+def test_the_preview_of_a_network_on_a_gpu_is_a_picture_like_any_other() -> None:
+    assert fast_training.preview(fast.TransformNet(STYLES, width=4, blocks=0).to("cuda")).device.type == "cpu"
 
 
 def test_what_does_not_fit_together_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -109,6 +109,13 @@ def test_the_shipped_ratings_say_that_they_are_made_up() -> None:
     assert figure.axes[-1].get_title() == note
 
 
+def test_a_mistyped_picture_is_told_and_drops_nobody() -> None:
+    given = {("ab", "swirls"): 4, ("ab", "mosiac"): 2}
+    with pytest.raises(UserError, match="ab rated 'mosiac', which is no picture here; write 'mosaic', or take the line away"):
+        ratings.votes(given, ["swirls", "mosaic"])
+    assert np.isnan(ratings.votes(given, ["swirls", "glass"])[0, 1])  # another set of pictures is no mistake
+
+
 def test_agreement_is_kendalls_w() -> None:
     alike = np.array([[1, 2, 3, 5], [2, 3, 4, 5], [1, 3, 4, 5.0]])
     assert ratings.agreement(alike) == pytest.approx(1)

@@ -11,6 +11,7 @@ import os
 import random
 import unicodedata
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,10 @@ def of_rater(ratings: Ratings, rater: str) -> dict[str, int]:
 
 
 def votes(ratings: Ratings, pictures: Sequence[str]) -> np.ndarray:
-    """Raters x pictures; not a number where a picture was not rated."""
+    """Raters x pictures; not a number where a picture was not rated. Refuses a name that is nearly one of the pictures'."""
+    for rater, picture in ratings:
+        if picture not in pictures and (meant := get_close_matches(picture, pictures, 1, 0.7)):
+            raise UserError(f"{rater} rated {picture!r}, which is no picture here; write {meant[0]!r}, or take the line away")
     raters = list(dict.fromkeys(rater for rater, _ in ratings))
     return np.array([[ratings.get((rater, picture), np.nan) for picture in pictures] for rater in raters], dtype=float)
 
