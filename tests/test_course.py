@@ -20,6 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nbformat
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -276,6 +277,32 @@ def points(course: SimpleNamespace, tests: Path, handed: Notebook, **limits: flo
     found = course.grade.graded(fixed, tests, course.sandbox.Limits(**{"seconds": 5.0, "memory": 300} | limits))
     rows = found["exercises"]
     return {one["name"]: one["points"] for one in rows}, {one["name"]: one["message"] for one in rows}
+
+
+def test_an_answer_that_leaves_the_work_to_the_library_is_told_to_whoever_reads_the_report(course: SimpleNamespace) -> None:
+    setup = "import nstutils as nst\nfrom nstutils.course import measures as how\ncheck = nst.check\nnet = nst.backbone()"
+    used = {
+        "my_gram = nst.gram": ["nst.gram"],
+        "def f(x):\n    from nstutils.losses import gram as g\n    return g(x)": ["g"],
+        "def f(x):\n    return how.grain(x) + check.lesson02.f(x)": ["check.lesson02.f", "how.grain"],
+        "def f(x):\n    'as nst.gram does'\n    return net(x, ('relu1_1',))": [],
+        "def f(x:": [],
+    }
+    assert {text: course.bundle.borrowed(text, setup) for text in used} == used
+
+
+def test_what_the_solution_itself_uses_is_no_word_worth(course: SimpleNamespace, tmp_path: Path) -> None:
+    name = "03_style_reconstruction.ipynb"
+    books = [nbformat.read(ROOT / part / name, 4) for part in ("notebooks/solutions", "notebooks")]
+    lesson = course.bundle.load(course.bundle.write(*books, name, tmp_path))
+    assert {one.name: one.uses for one in lesson.exercises if one.uses} == {"style_gradient": ("nst.gram",)}
+    fixed = course.repair.repaired(books[1], Path("03.ipynb"), [lesson], "03")
+    cells = {course.bundle.role(cell).get("grade_id"): cell for cell in fixed.notebook["cells"]}
+    for one in lesson.exercises:
+        cells[course.bundle.role(one.answer)["grade_id"]]["source"] = f"{one.names[0]} = nst.gram"
+    told = course.grade.from_the_library(fixed)
+    assert len(told) == len(lesson.exercises) - 1
+    assert "the answer to gram uses the library's nst.gram: read it" in told
 
 
 HOSTILE = {  # the answer to the first exercise, what it gets, and what is said

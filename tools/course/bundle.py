@@ -18,13 +18,15 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: the names that the reader defines, its points, and its stub and its check as they are handed out."""
+    """An exercise: the names that the reader defines, its points, its stub and its check as they are handed out, and what of
+    the library its solution uses."""
 
     name: str
     names: tuple[str, ...]
     points: float
     answer: Cell
     check: Cell
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,23 @@ def definitions(text: str) -> str:
     return "\n\n".join(map(ast.unparse, kept))
 
 
+def borrowed(text: str, setup: str) -> list[str]:
+    """What code uses of the library, by the names that it and the lesson's own cells import it under."""
+    try:
+        own, before = ast.parse(text), ast.parse(setup)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    names = {"check"}
+    for node in (*ast.walk(before), *ast.walk(own)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None)
+            found = [one for one in node.names if (module or one.name).partition(".")[0] == "nstutils"]
+            names |= {one.asname or one.name.partition(".")[0] for one in found}
+    dotted = {ast.unparse(node) for node in ast.walk(own) if isinstance(node, ast.Attribute | ast.Name)}
+    used = {name for name in dotted if name.partition(".")[0] in names}
+    return sorted(name for name in used if not any(other.startswith(f"{name}.") for other in used))
+
+
 def made(solved: Any, released: Any, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two files of a lesson: what everybody may read, and its tests."""
     about = released["metadata"]["nstutils"]
@@ -92,6 +111,9 @@ def made(solved: Any, released: Any, file: str) -> tuple[dict[str, Any], dict[st
         "cells": [source(cell) for cell in released["cells"]],
         "exercises": exercises(released),
     }
+    answers = {role(cell)["grade_id"]: source(cell) for cell in solved["cells"] if role(cell).get("solution")}
+    for one in lesson["exercises"]:
+        one["uses"] = borrowed(answers[role(one["answer"])["grade_id"]], lesson["setup"])
     tests = {role(cell)["grade_id"]: source(cell) for cell in solved["cells"] if role(cell).get("grade")}
     return lesson, tests
 
@@ -124,7 +146,9 @@ def write(solved: Any, released: Any, file: str, folder: Path) -> Path:
 def load(path: Path) -> Lesson:
     """A lesson from its file."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    made = [Exercise(**one | {"names": tuple(one["names"])}) for one in told.pop("exercises")]
+    made = [
+        Exercise(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()}) for one in told.pop("exercises")
+    ]
     return Lesson(**told | {"cells": tuple(told["cells"])}, exercises=tuple(made))
 
 

@@ -201,12 +201,22 @@ def graded(repaired: Repaired, folder: Path, limits: Limits, files: Path | None 
         "points": sum(one["points"] for one in found),
         "max": lesson.points,
         "exercises": found,
-        "notes": [*repaired.notes, *notes],
+        "notes": [*repaired.notes, *notes, *from_the_library(repaired)],
         "separate_user": sandbox.can_separate(),
         "seconds": round(time.perf_counter() - begin, 2),
         "cpu_seconds": round(spent, 2),
         "peak_mb": round(peak / 2**20),
     }
+
+
+def from_the_library(repaired: Repaired) -> list[str]:
+    """The answers that use what of the library their exercise's solution does not."""
+    found = []
+    for exercise in repaired.lesson.exercises:
+        texts = [code for name, code in to_run(repaired) if name == exercise.name]
+        used = {one for text in texts for one in bundle.borrowed(text, repaired.lesson.setup)} - set(exercise.uses)
+        found += [f"the answer to {exercise.name} uses the library's {', '.join(sorted(used))}: read it"] if used else []
+    return found
 
 
 def gradescope(result: dict[str, Any]) -> dict[str, Any]:
