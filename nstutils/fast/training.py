@@ -144,8 +144,8 @@ class Aim:
             content = net(crops, CONTENT_LAYERS[net.family])
         style = StyleLoss({layer: gram[of] for layer, gram in self.grams.items()})
         weight = options.alpha * self.kappa[of]
-        terms = {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
-        return terms | ({"grid": (options.grid / self.share[of], GridLoss())} if options.grid else {})
+        terms: Terms = {"content": (weight, ContentLoss(content)), "style": (options.beta, style), "tv": (options.tv, TVLoss())}
+        return {**terms, "grid": (options.grid / self.share[of], GridLoss())} if options.grid else terms
 
 
 @torch.no_grad()
