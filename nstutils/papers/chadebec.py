@@ -1,7 +1,6 @@
 """C: Chadebec and Lahire, Image Style Transfer Using Convolutional Neural Networks."""
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,11 +166,8 @@ def _maps(case: Case) -> list[tuple[Tensor, dict[str, Tensor]]]:
 def _map_lengths(case: Case) -> Numbers:
     """Autocorrelation length of the maps in pixels of the picture, layer by layer."""
     strides = {row.name: row.stride for row in geometry(backbone(case.plan.backbone))}
-    parts = [found for _, found in _maps(case)]
-    return {
-        layer: sum(measures.autocorrelation_length(found[layer]) for found in parts) / len(parts) * strides[layer]
-        for layer in LAYERS
-    }
+    length, parts = measures.autocorrelation_length, [found for _, found in _maps(case)]
+    return {k: sum(length(found[k]) for found in parts) / len(parts) * strides[k] for k in LAYERS}
 
 
 def _strongest(cases: Sequence[Case]) -> Figure:
@@ -373,7 +369,7 @@ seeds = Row(
 def _search(case: Case) -> Runs:
     """Noise and the starts of a search for one that fails; all but the adversarial one know no chance."""
     folder, drawn = _starts(case)
-    inits = {label: os.fspath(folder / f"{label}.png") for label in drawn} | {"stripes": "stripes"}
+    inits = {label: str(folder / f"{label}.png") for label in drawn} | {"stripes": "stripes"}
     chance = {label: case.seed if label == "adversarial" else 0 for label in inits}
     return {"noise": ONE} | {label: ONE | {"init": inits[label], "seed": chance[label]} for label in inits}
 
@@ -404,7 +400,7 @@ def _uphill(case: Case, steps: int = 20, lr: float = 0.05) -> Tensor:
     problem = prepare(case.content, case.style, options)
     x, terms = problem.start(), problem.terms
     for _ in range(steps):
-        x = (x + lr * View(problem.exact).gradient(x, terms, x.new_ones(1))[1].sign()).clamp(0, 1)
+        x = (x + lr * View(problem.task.exact).gradient(x, terms, x.new_ones(1))[1].sign()).clamp(0, 1)
     return x.cpu()
 
 
@@ -581,8 +577,7 @@ def _ways(case: Case, progress: bool) -> dict[str, Result]:
 
 
 def _stability(case: Case) -> Numbers:
-    """Of each way the warping error over the clip's own, seconds a frame and style loss over the independent frames'; how
-    alike two of those are along the motion."""
+    """Of each way the warping error over the clip's own, seconds and style loss; how alike the independent frames are."""
     clip, found = _clip(case), {}
     own = _along(clip, clip.frames, measures.warping_error)
     for label, result in case.results.items():

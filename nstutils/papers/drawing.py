@@ -79,9 +79,7 @@ def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Seque
     return axes
 
 
-def table(
-    *columns: Column, name: Callable[[Case], str] | None = None, width: float = 9, under: float = 0, most: int = 99
-) -> Drawing:
+def table(*columns: Column, name: Words = "", width: float = 9, under: float = 0, most: int = 99) -> Drawing:
     """A drawing with a row for each pair (at most so many), named by `name`, and a column for each picture of a case."""
 
     def draw(cases: Sequence[Case]) -> Figure:
@@ -89,7 +87,7 @@ def table(
         rows = [[case.image(x) if isinstance(x, str) else x(case) for _, x, _ in columns] for case in shown]
         captions = [[said(caption, case) for *_, caption in columns] for case in shown]
         titles = [said(title, shown[0]) for title, *_ in columns]
-        names = [name(case) for case in shown] if name else ()
+        names = [said(name, case) for case in shown] if name else ()
         return board(rows, titles, names, captions if any(map(any, captions)) else (), width, under)
 
     return draw

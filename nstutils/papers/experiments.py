@@ -1,12 +1,11 @@
 """`figure(id)`: the runs of a row of the documents, made or found, measured, judged and drawn. A claim holds when all its
 parts do for every pair of pictures, by the medians over the seeds; the bounds were fixed before anything was run."""
 
-import dataclasses
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,13 +57,12 @@ def figure(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Record:
-    """Make one experiment: its runs (kept in OUT/runs, made by `executor` as in `sweep`), numbers, verdict, OUT/ID.png and
-    .json."""
+    """Make one experiment: its runs (kept in OUT/runs; `executor` as in `sweep`), numbers, verdict, OUT/ID.png and .json."""
     row, chosen, begin = find(id), settings(preset, backbone), time.perf_counter()
     folder = Path(os.path.expanduser(out)).absolute()
     path = files.writable(folder / f"{id}.png", (".png",))
     plan = _plan(row, chosen.preset, row.backbone or chosen.backbone, folder / "runs")
-    cases = [dataclasses.replace(case, numbers=row.numbers(case)) for case in _cases(id, row, plan, executor, progress)]
+    cases = [replace(case, numbers=row.numbers(case)) for case in _cases(id, row, plan, executor, progress)]
     holds, found = judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
     files.write(encoded(drawing, "png", 110), path)
@@ -100,7 +98,7 @@ def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: b
     cases = [Case(plan, content, style, seed) for content, style in pairs for seed in seeds] or [Case(plan)]
     if row.made:
         make = row.made
-        return [dataclasses.replace(case, results=kept(_place(id, case), partial(make, case, progress))) for case in cases]
+        return [replace(case, results=kept(_place(id, case), partial(make, case, progress))) for case in cases]
     if not row.runs:
         return cases
     asked = [row.runs(case) for case in cases]
@@ -114,7 +112,7 @@ def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: b
         how = {"folder": plan.folder / "timed", "batch": 1}
     done = iter(sweep(cases[0].content, cases[0].style, options, progress=progress, **how))
     found = [{label: next(done) for label in runs} for runs in asked]
-    return [dataclasses.replace(case, results=one) for case, one in zip(cases, found, strict=True)]
+    return [replace(case, results=one) for case, one in zip(cases, found, strict=True)]
 
 
 def _place(id: str, case: Case) -> Path:

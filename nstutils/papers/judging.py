@@ -1,5 +1,6 @@
 """How rows are judged: orders, what is left of a loss, the verdict; and where runs are kept that no sweep makes."""
 
+import contextlib
 import json
 import statistics
 from collections.abc import Callable, Sequence
@@ -32,8 +33,7 @@ def _medians(numbers: Sequence[Numbers]) -> Numbers:
 
 
 def order(values: Sequence[float]) -> float:
-    """Spearman's rank correlation of values with their places: 1 where they rise throughout, -1 where they fall, 0 where all
-    are alike."""
+    """Spearman's rank correlation of values with their places: 1 where they rise, -1 where they fall, 0 where all are alike."""
     if min(values) == max(values):
         return 0.0
     return round(float(spearmanr(range(len(values)), values).statistic), 12)  # 0.9 as 0.9: bounds are compared with it
@@ -61,10 +61,8 @@ def left(case: Case) -> Numbers:
     there, weights = targets(case, "run"), case.settings("run")["layer_weights"]
     errors = list(there.style_errors.values())
     style = sum(w * e for w, e in zip(weights or [1 / len(errors)] * len(errors), errors, strict=True))
-    return {
-        "content left": case.final("run", "content") / sum(there.content_errors.values()),
-        "style left": case.final("run", "style") / style,
-    }
+    content = sum(there.content_errors.values())
+    return {"content left": case.final("run", "content") / content, "style left": case.final("run", "style") / style}
 
 
 def place(plan: Plan, name: str, what: Any) -> Path:
@@ -75,14 +73,13 @@ def place(plan: Plan, name: str, what: Any) -> Path:
 
 def kept(folder: Path, make: Callable[[], dict[str, Result]]) -> dict[str, Result]:
     """The results in a folder; where one of them is missing or damaged, `make` gives them all anew."""
-    found = _read(folder)
-    if found is not None:
-        return found
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return _read(folder)
     made = make()
     for label, result in made.items():
         result.save(folder / f"{label}.png")
     store.write_json({"labels": list(made)}, folder / "done.json")
-    return {label: Result.load(folder / f"{label}.png") for label in made}
+    return _read(folder)
 
 
 def whole(result: Result) -> Result:
@@ -92,10 +89,7 @@ def whole(result: Result) -> Result:
     return result
 
 
-def _read(folder: Path) -> dict[str, Result] | None:
-    """The results in a folder, None where one of them is missing or damaged."""
-    try:
-        labels = json.loads((folder / "done.json").read_text(encoding="utf-8"))["labels"]
-        return {label: Result.load(folder / f"{label}.png") for label in labels}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _read(folder: Path) -> dict[str, Result]:
+    """The results in a folder."""
+    labels = json.loads((folder / "done.json").read_text(encoding="utf-8"))["labels"]
+    return {label: Result.load(folder / f"{label}.png") for label in labels}

@@ -177,9 +177,7 @@ def _masked(case: Case, picture: str, mask: str) -> Tensor:
     return inset(image, region[:, :1])
 
 
-def _to_own(label: str) -> str:
-    return f"to own style: ground {{{label}, ground to ground:.2f}}, sky {{{label}, sky to sky:.2f}}"
-
+TO_OWN = "to own style: ground {{{0}, ground to ground:.2f}}, sky {{{0}, sky to sky:.2f}}"
 
 guided_gram = Row(
     source="A figs. 4 and 5",
@@ -204,8 +202,8 @@ guided_gram = Row(
         ("content", lambda c: _masked(c, c.content, masks(c)["ground"][0]), "white: style I, black: style II"),
         ("style I", lambda c: _masked(c, c.style, masks(c)["ground"][1]), "white: what is taken"),
         ("style II", lambda c: _masked(c, OTHER[c.style], masks(c)["sky"][1]), "white: what is taken"),
-        ("uncontrolled: style I alone", "uncontrolled", _to_own("uncontrolled")),
-        ("controlled: both styles", "controlled", _to_own("controlled")),
+        ("uncontrolled: style I alone", "uncontrolled", TO_OWN.format("uncontrolled")),
+        ("controlled: both styles", "controlled", TO_OWN.format("controlled")),
         width=13,
     ),
 )
@@ -213,8 +211,7 @@ guided_gram = Row(
 
 def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     """The shipped network's picture, and optimisation with the weights and the style's size that it was trained for: at its
-    end, and where its total at full size is below the network's for the first time (its end, and one step more than it has,
-    where that does not happen)."""
+    end, and where its total at full size is first below the network's (else its end, as one step more than it has)."""
     asked = case.plan.options | fast.aims() | {"seed": case.seed}
     photograph = images.load(case.content, case.plan.size)
     painted, history = passed_once(fast.load(), photograph, case.style, asked)
@@ -241,7 +238,7 @@ def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) ->
         begin = time.perf_counter()
         painted = fast.apply(net, p, style).cpu()
         seconds.append(time.perf_counter() - begin)
-    found, still = (View(problem.exact).losses(x.to(problem.pictures.content), problem.terms) for x in (painted, p))
+    found, still = (View(problem.task.exact).losses(x.to(problem.pictures.content), problem.terms) for x in (painted, p))
     losses = {name: float(value) for name, value in (found | {"total": total(found, problem.terms)}).items()}
     history = {"seconds": statistics.median(seconds[1:]), "final": losses, "photograph": float(total(still, problem.terms))}
     return painted, history

@@ -1,11 +1,9 @@
-"""U: the UPES report, whose recipe differs from the options of `stylise` in everything: a loop after the code in its
-appendix."""
+"""U: the UPES report, whose recipe differs from `stylise`'s options in everything: a loop after the code in its appendix."""
 
 import copy
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
@@ -32,8 +30,7 @@ def pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tenso
 
 def _stretched(image: Tensor, size: tuple[int, int]) -> Tensor:
     """`image` at (height, width) as torchvision resizes a Pillow image: bilinear, 8 bits."""
-    picture = images.to_pil(image).resize(size[::-1], Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+    return images.load(images.to_pil(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def rounding_down(net: FeatureExtractor) -> FeatureExtractor:
@@ -76,8 +73,7 @@ def descend(
     net: FeatureExtractor, content: Tensor, style: Tensor, *, steps: int = 2000, every: int = 400
 ) -> Iterator[tuple[int, float, Tensor]]:
     """U's code to the letter: (step, total loss before it, picture after it) every so many steps. `net` should be VGG-19
-    with pool='max'. Adam works on pixels normalised as for ImageNet, which nothing keeps inside [0, 1] but the picture that
-    is shown."""
+    with pool='max'. Adam works on pixels normalised as for ImageNet; the picture that is shown alone is kept in [0, 1]."""
     net = rounding_down(net)
     mean, std = (content.new_tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     wanted, grams = targets(net, content, style)
