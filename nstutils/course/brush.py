@@ -28,9 +28,7 @@ class Brush(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("brush.js")
     _css = Path(__file__).with_name("brush.css")
-    runs: "traitlets.List[int]" = traitlets.List(
-        help="the map of regions, all rows after one another: region, pixels, region, pixels, ..."
-    ).tag(sync=True)
+    runs: "traitlets.List[int]" = traitlets.List().tag(sync=True)  # the map: region, pixels, ..., all rows after one another
     height = traitlets.Int().tag(sync=True)
     width = traitlets.Int().tag(sync=True)
     regions = traitlets.Int().tag(sync=True)
@@ -107,8 +105,7 @@ class Brush(anywidget.AnyWidget):
 
 
 def brush(picture: Tensor | str | os.PathLike[str], regions: int | None = None, start: Sequence[Tensor] | None = None) -> Brush:
-    """A brush for `regions` regions (default: two, or one a mask of `start`) of a picture, to begin with the masks of
-    `start`."""
+    """A brush for `regions` regions of a picture (default: two), to begin with the masks of `start` (default: one for each)."""
     count = regions or (len(start) if start else 2)
     image = _opened(picture, count)
     if start and len(start) > count:
@@ -161,10 +158,9 @@ def encoded(labels: np.ndarray) -> list[int]:
     return np.stack([flat[begins], lengths], 1).ravel().tolist()
 
 
-def outlined(image: Tensor, masks: Sequence[Tensor], width: float = 6) -> Figure:
+def outlined(image: Tensor, masks: Sequence[Tensor]) -> Figure:
     """A picture with its regions tinted, outlined and numbered."""
-    height = width * image.shape[-2] / image.shape[-1]
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(6, 6 * image.shape[-2] / image.shape[-1]))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.imshow(images.to_pil(image))

@@ -39,14 +39,12 @@ def _patches(picture: Tensor, answers: Tensor, field: int, stride: int) -> list[
     return chosen
 
 
-def sought(
-    net: FeatureExtractor, layer: str, numbers: Sequence[int], steps: int = 48, side: int = 64, lr: float = 0.02
-) -> Tensor:
+def sought(net: FeatureExtractor, layer: str, numbers: Sequence[int], steps: int = 48, side: int = 64) -> Tensor:
     """For each filter of a layer a picture that makes its mean answer large, one batch; moved a little at every step, because
     a filter answers to pixels at certain places, which nobody would see as a pattern."""
     generator = torch.Generator().manual_seed(0)
     waves = (0.1 * torch.randn((len(numbers), 3, side, side // 2 + 1, 2), generator=generator)).requires_grad_()
-    adam = torch.optim.Adam([waves], lr=lr)
+    adam = torch.optim.Adam([waves], lr=0.02)
     for _ in range(steps):
         shift = [int(n) for n in torch.randint(-4, 5, (2,), generator=generator)]
         maps = net(_drawn(waves).roll(shift, (2, 3)), [layer])[layer].float()

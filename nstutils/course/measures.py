@@ -34,10 +34,8 @@ def fine_energy(image: Tensor, above: float = 0.25) -> float:
 
 
 def autocorrelation_length(image: Tensor) -> float:
-    """How many pixels apart two positions stop being alike: where the mean autocorrelation falls to 1/e.
-
-    Takes a picture or activations (N x C x H x W); channels that do not vary are left out. At most half the short side.
-    """
+    """How many pixels apart two positions stop being alike: where the mean autocorrelation falls to 1/e, at most half the short
+    side. Takes a picture or activations (N x C x H x W); channels that do not vary are left out."""
     values = image[0].double()
     values = values[values.amax((1, 2)) > values.amin((1, 2))]
     values = values - values.mean((1, 2), keepdim=True)

@@ -143,8 +143,7 @@ def anchors(shares: Mapping[str, Sequence[float]], heads: Sequence[str], width: 
 
 
 def votes(given: np.ndarray, pictures: Mapping[str, Tensor], note: str = "") -> Figure:
-    """Document C's figure 4: pictures, and below each its ratings (raters x pictures), a place of its own for each rater, with
-    mean and standard deviation."""
+    """Document C's figure 4: pictures, and below each its ratings (raters x pictures), with mean and standard deviation."""
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     grid = figure.add_gridspec(2, len(pictures), height_ratios=(1, 1.5))
     for number, (name, picture) in enumerate(pictures.items()):
@@ -158,9 +157,8 @@ def votes(given: np.ndarray, pictures: Mapping[str, Tensor], note: str = "") -> 
     mean, spread = np.nanmean(given, 0), np.nanstd(given, 0)
     axes.errorbar(range(len(mean)), mean, spread, fmt="D", color=COLOURS[4], capsize=6)
     axes.set_xticks(range(len(mean)), [f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, spread, strict=True)])
-    axes.set(
-        xlim=(-0.5, len(mean) - 0.5), xlabel="mean ± standard deviation", ylabel=f"rating by {len(given)} people", title=note
-    )
+    axes.set(xlim=(-0.5, len(mean) - 0.5), xlabel="mean ± standard deviation", ylabel=f"rating by {len(given)} people")
+    axes.set_title(note)
     return figure
 
 

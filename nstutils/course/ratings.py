@@ -107,10 +107,8 @@ def rating_of(value: object, where: str = "this") -> int:
 
 
 def add(path: str | os.PathLike[str], rater: str, picture: str, rating: object) -> Ratings:
-    """Keep one more rating (or another for the same picture) in the file, whole or not at all; all that are there now.
-
-    A file that was edited by hand is kept beside, as NAME.before.csv, before it is written in this module's form.
-    """
+    """Keep one more rating (or another for the same picture) in the file, whole or not at all; all that are there now. A file
+    that was edited by hand is kept beside, as NAME.before.csv, before it is written in this module's form."""
     target = files.writable(path, (".csv",))
     found = read(target) if target.exists() else {}
     old = target.read_bytes() if found else b""
@@ -127,11 +125,6 @@ def written(ratings: Ratings) -> bytes:
     return text.getvalue().encode()
 
 
-def of_rater(ratings: Ratings, rater: str) -> dict[str, int]:
-    """One rater's ratings by picture."""
-    return {picture: rating for (who, picture), rating in ratings.items() if who == rater}
-
-
 def votes(ratings: Ratings, pictures: Sequence[str]) -> np.ndarray:
     """Raters x pictures; not a number where a picture was not rated. Refuses a name that is nearly one of the pictures'."""
     for rater, picture in ratings:
@@ -142,10 +135,8 @@ def votes(ratings: Ratings, pictures: Sequence[str]) -> np.ndarray:
 
 
 def agreement(given: np.ndarray) -> float:
-    """Kendall's W of raters x pictures, 1 where all rank alike and 0 where chance does; of those who rated every picture.
-
-    W is Friedman's statistic over its largest value, raters times (pictures − 1); ties are corrected for.
-    """
+    """Kendall's W of raters x pictures, 1 where all rank alike and 0 where chance does; of those who rated every picture. It is
+    Friedman's statistic over its largest value, raters times (pictures − 1); ties are corrected for."""
     whole = given[~np.isnan(given).any(1)]
     raters, pictures = whole.shape
     if raters < 2 or pictures < 3:

@@ -1,5 +1,4 @@
-"""Sliders over a function that draws, a look at a run as it goes, a rating sheet; without a kernel a reader sees a still
-figure."""
+"""Sliders over a function that draws, a look at a run as it goes, a rating sheet; without a kernel they are still figures."""
 
 import html
 import threading
@@ -126,7 +125,7 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
     told, left, known = ipywidgets.HTML("Who rates? No name is kept, only a code made of it."), [""], {""}
 
     def ask(who: str, before: str = "") -> None:
-        done = ratings.of_rater(ratings.read(path), who) if Path(path).exists() else {}
+        done = {picture for rater, picture in ratings.read(path) if rater == who} if Path(path).exists() else set()
         left[:] = [who, *(name for name in ratings.blind(list(pictures), who, seed) if name not in done)]
         if done and who not in known:
             left[1:] = []

@@ -45,10 +45,8 @@ def by_values(exercise: "Exercise", answer: Answer) -> str:
 
 @dataclass(frozen=True)
 class Exercise:
-    """What a check needs to judge an answer: inputs, the values wanted for them, and how to know the usual mistakes.
-
-    With `gradient` an answer must let gradients through to its first input. Called with a reader's function, it judges it.
-    """
+    """What a check needs to judge an answer: inputs, the values wanted for them, and how to know the usual mistakes. With
+    `gradient` an answer must let gradients through to its first input. Called with a reader's function, it judges it."""
 
     name: str
     about: str

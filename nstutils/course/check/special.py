@@ -109,9 +109,4 @@ def of_plan(exercise: Exercise, answer: Answer) -> str:
     return by_values(exercise, answer)
 
 
-FAULTS: dict[str, Callable[[Exercise, Answer], str]] = {
-    "values": by_values,
-    "bytes": of_bytes,
-    "noise": of_noise,
-    "plan": of_plan,
-}
+FAULTS = {"values": by_values, "bytes": of_bytes, "noise": of_noise, "plan": of_plan}
