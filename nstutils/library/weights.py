@@ -20,16 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nstutils.backbones import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    VGG_CONVS,
-    VGG_WIDTHS,
-    FeatureExtractor,
-    converted,
-    squeezenet,
-    vgg,
-)
+from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG_CONVS, VGG_WIDTHS, FeatureExtractor, converted, squeezenet, vgg
 from nstutils.library import fetch, files, pictures, wheels
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, settings
@@ -75,8 +66,7 @@ def structure(name: str) -> FeatureExtractor:
 
 
 def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], pool: str = "avg") -> FeatureExtractor:
-    """A network of the plan `name` (of `classroom` the one that `state` has) with its weights; refuses those of another
-    network."""
+    """A network of the plan `name` (of `classroom` the one that `state` has) with its weights; refuses those of another."""
     told = header.get("network", name)
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""
