@@ -52,7 +52,7 @@ def stylise(
     if result:
         store.refuse_other(target, result.card, card["settings"])
     if not result or not result.finished:
-        told = head(problem, time.perf_counter() - begin)
+        told = head(card, time.perf_counter() - begin)
         state = result.state if result else None
         result = _made(problem, card, told, target, progress=progress, stop=stop, watch=watch, resume=state)
     if log:
@@ -71,6 +71,6 @@ def _made(problem: Problem, card: dict[str, Any], told: dict[str, Any], target: 
         return result
 
     ways["checkpoint"] = kept if target else None
-    o = problem.options
+    o = problem.task.options
     result = coarse_to_fine(problem.net, problem.start(), problem.stages(), method=o.method, lr=o.lr, **ways)
     return kept(measured(problem, result))

@@ -68,7 +68,7 @@ def test_the_copy_takes_all_scales_and_the_network_the_last_steps_at_full_size(p
     rows = result.history["steps"]
     assert [row["step"] for row in rows] == [*range(1, 13)]
     assert [row.get("backbone") for row in rows] == ["classroom"] * (12 - polish) + [None] * polish
-    net, terms = problem.exact, stages[-1].terms
+    net, terms = problem.task.exact, stages[-1].terms
     first = rows[12 - polish]  # the network's first step looks at the picture that the draft has left
     with torch.no_grad():
         assert first["total"] == pytest.approx(float(total(evaluate(net, seen[11 - polish], terms), terms)), rel=1e-4)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ def gradient(dtype: torch.dtype) -> Tensor:
     problem = prepare("coast", "swirls", options)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     x = problem.start().to(exact)
-    return View(converted(problem.exact, dtype)).gradient(x, problem.terms, torch.ones(1).to(exact))[1].double().flatten()
+    return View(converted(problem.task.exact, dtype)).gradient(x, problem.terms, torch.ones(1).to(exact))[1].double().flatten()
 
 
 def test_the_gradient_in_bfloat16_and_float32_points_where_that_in_float64_points() -> None:

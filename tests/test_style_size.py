@@ -68,7 +68,7 @@ def test_a_style_smaller_than_the_picture_is_enlarged_to_it_at_scale_1_alone(
     scale: float, long: int, pictures: tuple[str, str]
 ) -> None:
     problem = prepare(*pictures, Options(**QUICK | {"size": 64, "scales": "1", "style_scale": scale}))
-    wanted = gram(problem.exact(images.resize(load(pictures[1]), long), ["relu1_1"])["relu1_1"])
+    wanted = gram(problem.task.exact(images.resize(load(pictures[1]), long), ["relu1_1"])["relu1_1"])
     assert torch.equal(problem.scales[-1].styles[0].targets["relu1_1"], wanted)
 
 
@@ -195,7 +195,7 @@ def test_targets_of_a_large_style_are_made_in_tiles_where_the_memory_asks_for_it
     save(images.resize(images.noise((30, 40), 5), 400), tmp_path / "large.png")
     options = Options(**QUICK, style_size=400)
     whole = prepare(pictures[0], "large.png", options)
-    net, seen, forward = whole.exact, [0], FeatureExtractor.forward
+    net, seen, forward = whole.task.exact, [0], FeatureExtractor.forward
     monkeypatch.setattr(preflight, "TILE", 64)
     need = [preflight.memory(View(net, tile), LAYERS["style_layers"], (300, 400), None) for tile in (None, 64)]
     monkeypatch.setattr(preflight, "free_memory", lambda _: need[0] - 1)

@@ -32,8 +32,8 @@ LATER = 0.5  # of the first frame's steps for each that begins from another: Rud
 
 Last = tuple[Tensor, Tensor] | None  # the frame before, and what was made of it
 Rows = list[dict[str, Any]]  # what the card tells of each frame
-Motion = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]  # from a frame's number, the one before and the frame: its flow
-# to the one before, and 1 where that shows the same
+# from a frame's number, the one before and the frame: its flow to the one before, and 1 where that shows the same
+Motion = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def estimated(number: int, before: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,12 +79,12 @@ def painted(
 
 def weight_of(way: str, problem: Problem, weight: float | None = None) -> float:
     """The weight of a way's temporal loss: the one given, or the usual share of β; 0 where it has none."""
-    return 0.0 if way not in WEIGHTS else WEIGHTS[way] * problem.options.beta if weight is None else weight
+    return 0.0 if way not in WEIGHTS else WEIGHTS[way] * problem.task.options.beta if weight is None else weight
 
 
 def _fitted(problem: Problem, picture: Tensor) -> Tensor:
     """A frame on the device and at the size of the pictures that are made."""
-    return images.resize(picture.to(problem.exact.weight.device), problem.scales[-1].size)
+    return images.resize(picture.to(problem.task.exact.weight.device), problem.scales[-1].size)
 
 
 def _painted(problem: Problem, frame: Tensor, hint: TemporalLoss | None, weight: float, stop: threading.Event | None) -> Result:
@@ -92,16 +92,16 @@ def _painted(problem: Problem, frame: Tensor, hint: TemporalLoss | None, weight:
     own = _turned(problem, frame, hint is not None)
     start, stages = own.start(), own.stages()
     if hint:
-        hint = dataclasses.replace(hint, target=_colours(own.options, hint.target))
+        hint = dataclasses.replace(hint, target=_colours(own.task.options, hint.target))
         start = hint.target if hint.mask is None else hint.mask * hint.target + (1 - hint.mask) * start
         stages = [_held(stage, weight, hint) for stage in stages] if weight else stages
-    result = coarse_to_fine(own.net, start, stages, method=own.options.method, lr=own.options.lr, stop=stop)
+    result = coarse_to_fine(own.net, start, stages, method=own.task.options.method, lr=own.task.options.lr, stop=stop)
     return dataclasses.replace(result, image=recoloured(own, result.image).clamp(0, 1).mul(255).round().div(255))
 
 
 def _turned(problem: Problem, frame: Tensor, later: bool) -> Problem:
     """The problem of another frame: its content, and all else (style, kappa) as it was; of a later one the last scale alone."""
-    content, view, scales = _colours(problem.options, frame), View(problem.exact, problem.net.tile), []
+    content, view, scales = _colours(problem.task.options, frame), View(problem.task.exact, problem.net.tile), []
     for one in problem.scales[-1:] if later else problem.scales:
         seen = view.activations(images.resize(content, one.size), problem.task.content_layers)
         scales.append(dataclasses.replace(one, content=ContentLoss(seen), steps=_later(problem) if later else one.steps))
@@ -146,11 +146,8 @@ def stylise_clip(
     folder = target.with_name(f"{target.name}.frames") if target.suffix else target
     problem = prepare(next(shot.frames()), style, chosen)
     frames.room(shot, target, problem.scales[-1].size)
-    told = {
-        "content": {"name": os.fspath(clip), "sha256": shot.sha256},
-        "temporal": temporal,
-        "temporal_weight": weight_of(temporal, problem, weight),
-    }
+    weight, source = weight_of(temporal, problem, weight), {"name": os.fspath(clip), "sha256": shot.sha256}
+    told = {"content": source, "temporal": temporal, "temporal_weight": weight}
     card = run_card(problem) | {"settings": problem.task.settings | told, "finished": False}
     rows = _earlier(target, folder, card["settings"]) if resume else _none(folder)
     words = announced(problem, count, temporal) if progress and not rows else ""
@@ -196,9 +193,7 @@ def _earlier(target: Path, folder: Path, settings: dict[str, Any]) -> Rows:
     return list(card["frames"] if done else itertools.takewhile(whole, card["frames"]))
 
 
-def _made(
-    problem: Problem, shot: frames.Clip, folder: Path, way: str, weight: float | None, done: int
-) -> Iterator[dict[str, Any]]:
+def _made(problem: Problem, shot: frames.Clip, folder: Path, way: str, weight: float, done: int) -> Iterator[dict[str, Any]]:
     """Paint and keep the frames that are left, one by one; what the card tells of each."""
     pictures, last = shot.frames(first=max(0, done - 1)), None
     if done:
@@ -217,10 +212,10 @@ def announced(problem: Problem, count: int, way: str) -> str:
     own = count if way == "independent" else 1
     steps = [(one.size, one.steps * own) for one in problem.scales]
     steps.append((problem.scales[-1].size, (count - own) * _later(problem)))
-    if preflight.work(problem.exact, problem.task.layers, steps) <= preflight.LONG:
+    if preflight.work(problem.task.exact, problem.task.layers, steps) <= preflight.LONG:
         return ""
-    style = problem.options.style_loss, problem.task.style_layers
-    ahead = preflight.Ahead(problem.net, problem.task.layers, problem.options.method, steps, style=style)
+    style = problem.task.options.style_loss, problem.task.style_layers
+    ahead = preflight.Ahead(problem.net, problem.task.layers, problem.task.options.method, steps, style=style)
     memory = preflight.memory(problem.net, ahead.layers, steps[-1][0], ahead.method)
     flows = f" and {count - 1} flows" if way in ("warped", "flow") else ""
     return f"{count} frames will take {preflight.span(preflight.stepping(ahead))}{flows}, and {memory / 1e9:.1f} GB"

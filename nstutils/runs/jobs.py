@@ -1,15 +1,13 @@
-"""Runs that go through the network together, each with its own weights, targets, start and seed: Adam and SGD treat
-every pixel for itself. A batch that was stopped goes on as it was, so that a sweep that was killed ends bit by bit like one
-that was not."""
+"""Runs that go through the network together, each with its own weights, targets, start and seed: Adam and SGD treat every
+pixel for itself. A batch that was stopped goes on as it was: a sweep that was killed ends bit by bit like one that was not."""
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstutils.descent import Stage, Step, coarse_to_fine
+from nstutils.descent import Stage, Watch, coarse_to_fine
 from nstutils.library import files
 from nstutils.library.errors import UserError, explained
 from nstutils.library.weights import backbone
@@ -39,7 +37,6 @@ OWN = ("alpha", "beta", "tv", "layer_weights", "seed", "init", "raw_loss", "pres
 OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales")
 
 Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
-Watch = Callable[[Step], None] | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def accepted(given: Mapping[str, Any], desk: Desk) -> Run | Exception:
     try:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
         run = accept(options.pop("content"), options.pop("style"), checked(options), desk.network)
-        resolved = dataclasses.replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
+        resolved = replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
         return Run(run.content, run.styles, resolved, run.settings, store.program(), *_shared(run, desk))
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
@@ -166,7 +163,7 @@ def tidy(ends: Ends, place: Path | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch = None) -> Ends:
+def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch | None = None) -> Ends:
     """The runs of a job: together, or one by one where one of them, or too little memory, spoils the batch."""
     if len(job) > 1:
         try:
@@ -187,7 +184,7 @@ def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch = None
     return ends
 
 
-def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch) -> Ends:
+def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch | None) -> Ends:
     """The runs of a batch, kept one by one at its end; all None when they were stopped."""
     begin, path = time.perf_counter(), _record(place, job)
     record = _recorded(path)
@@ -200,7 +197,7 @@ def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch) 
 
     if not record:
         keep(None)
-    start, o = torch.cat([problem.start() for problem in problems]), first.options
+    start, o = torch.cat([problem.start() for problem in problems]), first.task.options
     result = coarse_to_fine(
         first.net, start, _stages(problems), watch=watch, checkpoint=lambda so_far: keep(so_far.state),
         resume=record.get("state"), method=o.method, lr=o.lr,
@@ -216,21 +213,20 @@ def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch) 
 
 
 def _problems(job: Sequence[Run], record: Mapping[str, Any], desk: Desk) -> list[Problem]:
-    """The runs made ready; targets that several have are computed once, and what was begun, as its record says, keeps its
-    tiles."""
+    """The runs made ready; targets that several have are computed once, and what was begun keeps the tiles of its record."""
     ready: dict[str, Problem] = {}
     for run in job:
         if run.targets not in ready:
             ready[run.targets] = prepare(*_pictures(run, desk), run.options, made=record, network=desk.network)
     net = ready[job[0].targets].net
-    return [dataclasses.replace(reweighed(ready[run.targets], run.options, run.settings), net=net) for run in job]
+    return [replace(reweighed(ready[run.targets], run.options, run.settings), net=net) for run in job]
 
 
 def _stages(problems: Sequence[Problem]) -> list[Stage]:
     """The stages of a batch, from those of its runs."""
     if len(problems) == 1:
         return problems[0].stages()
-    device, stages = problems[0].exact.weight.device, []
+    device, stages = problems[0].task.exact.weight.device, []
     for parts in zip(*(problem.stages() for problem in problems), strict=True):
         terms: list[Any] = [part.terms for part in parts]
         stages.append(Stage(parts[0].size, parts[0].steps, joined(terms, device)))
@@ -238,17 +234,16 @@ def _stages(problems: Sequence[Problem]) -> list[Stage]:
 
 
 def _part(result: Result, number: int, problem: Problem, setup: float) -> Result:
-    """One run of a batch with its own history and card, as it comes back from its files: a picture of 8 bits, lists for
-    tuples. Its seconds are its share."""
+    """One run of a batch as its files will give it: a picture of 8 bits, its own history and card, its share of the seconds."""
     count = len(result.image)
     steps = [
         {name: value[number] if isinstance(value, list) else value for name, value in row.items()}
         | {"seconds": row["seconds"] / count}
         for row in result.history["steps"]
     ]
-    history = head(problem, setup / count) | {"seconds": result.history["seconds"] / count, "steps": steps}
     card = run_card(problem) | ({"batch": count} if count > 1 else {})
+    history = head(card, setup / count) | {"seconds": result.history["seconds"] / count, "steps": steps}
     own = measured(problem, Result(result.image[number : number + 1], history, card))
-    own = dataclasses.replace(own, image=recoloured(problem, own.image))
+    own = replace(own, image=recoloured(problem, own.image))
     history, card = (json.loads(store.as_json(value)) for value in (own.history, own.card))
     return Result(own.image.cpu().clamp(0, 1).mul(255).round().div(255), history, card)

@@ -1,11 +1,11 @@
 """Every option of `stylise`, with its default and its help: the command line is made from it, so a default exists once."""
 
 import difflib
-import inspect
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from inspect import Parameter, signature
 from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GUIDE_MODES = ("simple", "inside", "field")
 RATES = {"adam": 0.05, "lbfgs": 1.0, "sgd": 0.02}  # the default learning rate of each optimiser
+TOLD_RATES = ", ".join(f"{name} {rate:g}" for name, rate in RATES.items())
 STYLE_LOSSES = ("gram", "moments", "sliced", "emd")
 INITS = ("noise", "faint", "content", "style", "stripes")
 WAYS = ("independent", "warm", "warped", "flow", "difference")  # how a frame of a clip begins from the last, `runs.clips`
@@ -67,12 +68,9 @@ def takes(options: type) -> Callable[[Function], Function]:
     """A decorator of a function whose `**options` are the fields of a class: a notebook's help and completion name them."""
 
     def named(function: Function) -> Function:
-        own = inspect.signature(function)
+        own = signature(function)
         kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        asked = [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
-            for f in fields(options)
-        ]
+        asked = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in fields(options)]
         function.__signature__ = own.replace(parameters=[*kept, *asked])  # type: ignore[attr-defined]
         return function
 
@@ -106,21 +104,14 @@ class Options:
         2.0, "without style-size, the long side of the styles over the picture's (above 1: at most the file's)", positive=True
     )
     steps: int | None = option(None, "steps over all scales (default: the preset's)", "int")
-    scales: str = option(
-        "auto", "auto (halve down to 256, from noise to 64), 1 (full size only) or the long sides, as 64,128,256"
-    )
+    scales: str = option("auto", "auto (halve down to 256, from noise to 64), 1 (full size only) or long sides, as 64,128,256")
     backbone: str | None = option(None, "the network that looks (default: classroom)", choices=BACKBONES)
     weights: str | None = option(None, "weights file to take instead of the shipped or downloaded one", metavar="FILE")
     pool: str = option("avg", "pooling inside the network", choices=("avg", "max"))
     device: str = option("auto", "where to compute; auto takes cuda, else cpu", choices=("auto", "cpu", "cuda", "mps"))
     dtype: str = option("auto", "number type inside the network", choices=("auto", "float32", "bfloat16"))
     method: str = option("lbfgs", "optimiser", choices=tuple(RATES))
-    lr: float | None = option(
-        None,
-        f"learning rate (default: {', '.join(f'{name} {rate:g}' for name, rate in RATES.items())})",
-        "float",
-        positive=True,
-    )
+    lr: float | None = option(None, f"learning rate (default: {TOLD_RATES})", "float", positive=True)
     init: str = option("content", f"start picture: {', '.join(INITS)} or a file", metavar="START")
     seed: int = option(0, "seed of the noise", least=0, most=2**63 - 1)
     alpha: float = option(1.0, "weight of the content, on the papers' scale", metavar="A")
@@ -130,9 +121,7 @@ class Options:
     content_layers: Sequence[str] | None = option(None, "content layers, with commas (default: relu2_2,relu3_3)", "names")
     style_layers: Sequence[str] | None = option(None, "style layers, with commas (default: relu1_1 to relu5_1)", "names")
     layer_weights: Any = option(
-        None,
-        "equal, or a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal)",
-        "schedule",
+        None, "equal, or a weight for each style layer; more after 'STEP:', as 1,1;251:.2,1 (default: equal)", "schedule"
     )
     style_loss: str = option(
         "gram",
@@ -150,9 +139,7 @@ class Options:
         "or field (averaged over all that a position sees)",
         choices=GUIDE_MODES,
     )
-    tile: int | None = option(
-        None, "compute in tiles of N pixels (default: where the memory asks for it)", "int", least=64, most=LARGEST
-    )
+    tile: int | None = option(None, "compute in tiles of N pixels (default: as memory asks)", "int", least=64, most=LARGEST)
     draft: bool = option(
         False,
         "let the network's narrow copy take most of the steps, coarse to fine, and the network itself the last 15 in 100, at "
@@ -226,8 +213,7 @@ def weights_for(name: str, values: Sequence[float], count: int, what: str) -> tu
 
 
 def layer_schedule(weights: Any, count: int) -> dict[int, tuple[float, ...]]:
-    """The weights of `count` style layers by the step they begin at, from a list, a dict {step: list}, or nothing (equal
-    ones)."""
+    """The weights of `count` style layers by the step they begin at, from a list, a dict {step: list}, or nothing (equal)."""
     equal = [1 / count] * count
     table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
     if min(table, default=0) != 1:

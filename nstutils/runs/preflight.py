@@ -67,10 +67,8 @@ def span(seconds: float) -> str:
 
 def work(net: FeatureExtractor, layers: Sequence[str], steps: Sequence[tuple[Size, int]]) -> float:
     """Floating-point operations of so many steps at some sizes: twice the convolutions' forward pass at every step."""
-    modules = dict(net.net.named_children())
-    once = sum(
-        2 * p.numel() / row.stride**2 for row in _reached(net, layers) for p in modules[row.name].parameters() if p.ndim > 1
-    )
+    modules, rows = dict(net.net.named_children()), _reached(net, layers)
+    once = sum(2 * p.numel() / row.stride**2 for row in rows for p in modules[row.name].parameters() if p.ndim > 1)
     return sum(2 * once * height * width * count for (height, width), count in steps)
 
 
@@ -128,8 +126,7 @@ def _left(folder: Path, limit: str, taken: str, idle: str) -> float:
 
 
 def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: str | None, what: str = "size") -> int | None:
-    """None where a whole picture fits into memory, else the tile; what does not fit even so is refused, by the option
-    `what`."""
+    """None where a whole picture fits into memory, else the tile; what does not fit even so is refused, by option `what`."""
     free, view = free_memory(net.weight.device), View(net, TILE if net.family == "vgg" else None)
     if memory(View(net), layers, size, method) <= free:
         return None

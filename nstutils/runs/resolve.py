@@ -1,8 +1,7 @@
 """A run made ready: its pictures read, the targets of all scales computed, the terms that its steps minimise."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nstutils import guidance, images
-from nstutils.backbones import FeatureExtractor
 from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.library.errors import UserError
@@ -56,8 +54,7 @@ def looked_at(options: Options) -> tuple[int, int]:
 
 
 def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
-    """A picture of any kind as 1 x 3 x H x W; very large files are made smaller on the way, never near to the long side
-    `size`."""
+    """A picture of any kind as 1 x 3 x H x W; very large files are made smaller, but stay far above the long side `size`."""
     return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
 
 
@@ -157,7 +154,7 @@ class Targets:
 def _only(loss: Style, layers: Sequence[str]) -> Style:
     """The loss with some of its layers."""
     guides = {k: loss.guides[k] for k in layers} if loss.guides else None
-    return dataclasses.replace(loss, targets={k: loss.targets[k] for k in layers}, guides=guides, weights=None)
+    return replace(loss, targets={k: loss.targets[k] for k in layers}, guides=guides, weights=None)
 
 
 @torch.no_grad()
@@ -186,7 +183,7 @@ def _guided(task: Task, scale: Scale, artwork: Tensor, view: View, region: Tenso
         guidance.propagate(F.adaptive_avg_pool2d(mask, shape), task.exact, task.style_layers, scale.mode)
         for mask, shape in ((region, scale.size), (part, (artwork.shape[-2], artwork.shape[-1])))
     )
-    return dataclasses.replace(_style(task, artwork, view, taken), guides=there)
+    return replace(_style(task, artwork, view, taken), guides=there)
 
 
 def _style(task: Task, artwork: Tensor, view: View, guides: Activations | None = None) -> Style:
@@ -226,21 +223,11 @@ class Problem:
     regions: dict[str, Any] | None = None  # with guides: their pixels and modes, as `_regions` counts them for the card
     draft: "Problem | None" = None  # the network's copy, made ready for the steps that come first
 
-    @property
-    def options(self) -> Options:
-        """Those of the task."""
-        return self.task.options
-
-    @property
-    def exact(self) -> FeatureExtractor:
-        """The network in float32."""
-        return self.task.exact
-
     def start(self) -> Tensor:
         """The start picture, at the coarsest scale."""
         if self.draft:
             return self.draft.start()
-        o, given, size, full = self.options, self.pictures, self.scales[0].size, self.scales[-1].size
+        o, given, size, full = self.task.options, self.pictures, self.scales[0].size, self.scales[-1].size
         if o.init in ("noise", "faint"):
             drawn = images.noise if o.init == "noise" else images.faint
             return drawn(size, o.seed).to(given.content)
@@ -252,7 +239,7 @@ class Problem:
 
     def stages(self) -> list[Stage]:
         """The draft's stages, then one a scale."""
-        stages = [dataclasses.replace(stage, net=self.draft.net) for stage in self.draft.stages()] if self.draft else []
+        stages = [replace(stage, net=self.draft.net) for stage in self.draft.stages()] if self.draft else []
         for targets in self.scales:
             before = sum(stage.steps for stage in stages)
             stages.append(Stage(targets.size, targets.steps, self._schedule(targets, before)))
@@ -272,8 +259,8 @@ class Problem:
         return lambda index: terms[max(first for first in terms if first <= before + index)]
 
     def _terms(self, targets: Targets, weights: Sequence[float]) -> Terms:
-        o, shares = self.options, self.task.style_weights
-        styles = [dataclasses.replace(loss, weights=weights) for loss in targets.styles]
+        o, shares = self.task.options, self.task.style_weights
+        styles = [replace(loss, weights=weights) for loss in targets.styles]
         style = styles[0] if len(styles) == 1 else Mixture(tuple(styles), tuple(w / sum(shares) for w in shares))
         return {"content": (o.alpha * targets.kappa, targets.content), "style": (o.beta, style), "tv": (o.tv, TVLoss())}
 
@@ -286,9 +273,9 @@ def prepare(
     made: Mapping[str, Any] | None = None,
     network: Network = backbone,
 ) -> Problem:
-    """Load and check all that the options name, and compute the targets of every scale. `say` is told before how long a long
-    run will take, and where masks leave a gap or overlap; `made` is the card of a run that is to go on, which
-    keeps its tile; `network` finds the backbone."""
+    """Load and check all that the options name, and compute the targets of every scale. `say` is told how long a long run will
+    take, and where masks leave a gap or overlap; a run that goes on keeps the tile of its card, `made`; `network` finds the
+    backbone."""
     task = accept(content, style, options, network)
     given = look(task)
     scales = _scales(task, given, made or {})
@@ -301,7 +288,7 @@ def prepare(
     for name, means in (("gap", "belong to no region and take no style"), ("overlap", "take more than one style")):
         if say and whole.regions and whole.regions[name]:
             say(f"masks: {whole.regions[name]} of {whole.regions['pixels']} pixels {means}")
-    return dataclasses.replace(whole, draft=draft[0]) if draft else whole
+    return replace(whole, draft=draft[0]) if draft else whole
 
 
 def _ahead(task: Task, scales: Sequence[Scale]) -> preflight.Ahead:
@@ -332,7 +319,6 @@ def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
 def reweighed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
     """The problem of another run that has the same targets, with its own weights and start."""
     old = problem.task
-    task = dataclasses.replace(resolved(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
-    return dataclasses.replace(
-        problem, task=task, scales=tuple(dataclasses.replace(one, raw=options.raw_loss) for one in problem.scales)
-    )
+    task = replace(resolved(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
+    scales = tuple(replace(one, raw=options.raw_loss) for one in problem.scales)
+    return replace(problem, task=task, scales=scales)

@@ -1,10 +1,9 @@
 """What a run is to do: every option of `stylise` filled in and checked, and the identity of all that it looks at."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,8 +21,7 @@ from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, w
 
 COARSEST = 64  # scales are halved while the long side stays at least this
 DETAILED = 256  # and at least this from a picture to begin with, whose faces and houses fewer pixels do not hold
-POLISH = 0.15  # of the steps are the network's own after a draft: about half the time of a run of its own, for a loss a few
-# per cent above
+POLISH = 0.15  # of the steps are the network's own after a draft: half the time of a run, for a loss a few per cent above
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
 Network = Callable[..., FeatureExtractor]
@@ -45,7 +43,7 @@ class Task:
     style_layers: tuple[str, ...]
     layer_weights: Mapping[int, tuple[float, ...]]  # of the style layers, by the step they begin at
     style_weights: tuple[float, ...]
-    settings: dict[str, Any]  # all that decides how the picture looks
+    settings: dict[str, Any] = field(default_factory=dict)  # all that decides how the picture looks
     draft: "Task | None" = None  # what the network's copy is to do before
 
     @property
@@ -122,7 +120,7 @@ def accept(content: Picture, style: Picture | Sequence[Picture], options: Option
         raise UserError("no style was given; give at least one style picture")
     device, dtype = choose(options.device, options.dtype)
     chosen = settings(options.preset, options.backbone)
-    options = dataclasses.replace(options, preset=chosen.preset, backbone=chosen.backbone)
+    options = replace(options, preset=chosen.preset, backbone=chosen.backbone)
     if options.draft and chosen.backbone not in COPIES:
         has = f"take {' or '.join(COPIES)}, which has one"
         raise UserError(f"{chosen.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
@@ -130,21 +128,18 @@ def accept(content: Picture, style: Picture | Sequence[Picture], options: Option
     task = resolved(content, styles, options, exact, dtype)
     what = _identified(task, device)
     if not options.draft:
-        return dataclasses.replace(task, settings=what)
+        return replace(task, settings=what)
     copy = network(COPIES[exact.name], pool=options.pool).to(device)
     what |= {"draft_sha256": copy.sha256}
     steps = task.steps - max(1, round(POLISH * task.steps))
-    own = dataclasses.replace(options, steps=steps, backbone=copy.name, draft=False, weights=None)
-    draft = dataclasses.replace(resolved(content, styles, own, copy, dtype), settings=what)
-    return dataclasses.replace(task, settings=what, draft=draft)
+    own = replace(options, steps=steps, backbone=copy.name, draft=False, weights=None)
+    draft = replace(resolved(content, styles, own, copy, dtype), settings=what)
+    return replace(task, settings=what, draft=draft)
 
 
-def resolved(
-    content: Picture, styles: tuple[Picture, ...], options: Options, exact: FeatureExtractor, dtype: torch.dtype
-) -> Task:
+def resolved(content: Picture, styles: tuple[Picture, ...], o: Options, exact: FeatureExtractor, dtype: torch.dtype) -> Task:
     """Every option as it will be used."""
-    o, preset = options, PRESETS[options.preset or ""]
-    long = scale_sizes(o.scales, o.size)
+    long, preset = scale_sizes(o.scales, o.size), PRESETS[o.preset or ""]
     own: dict[str, Any] = {"size": o.size or (long[-1] if long else preset.size), "steps": o.steps or preset.steps}
     own["content_layers"] = tuple(o.content_layers or CONTENT_LAYERS[exact.family])
     own["style_layers"] = tuple(o.style_layers or STYLE_LAYERS[exact.family])
@@ -154,13 +149,10 @@ def resolved(
         exact.check(own[name])
     given = None if o.layer_weights == "equal" else o.layer_weights
     weights = layer_schedule(given, len(own["style_layers"]))
-    shares = weights_for(
-        "style_weights", [1.0] * len(styles) if o.style_weights is None else o.style_weights, len(styles), "styles"
-    )
-    filled = dataclasses.replace(options, **own, layer_weights=given)
-    return Task(
-        content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, settings={}, **own
-    )
+    equal = [1.0] * len(styles)
+    shares = weights_for("style_weights", equal if o.style_weights is None else o.style_weights, len(styles), "styles")
+    filled = replace(o, **own, layer_weights=given)
+    return Task(content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, **own)
 
 
 def _identified(task: Task, device: torch.device) -> dict[str, Any]:

@@ -45,12 +45,12 @@ def problem_of(job: Job) -> Problem:
 def facts(job: Job) -> None:
     """What the other programs' weights are computed from: kappa and the losses of the start picture; and a step's work."""
     problem = problem_of(job)
-    size, o = problem.scales[-1].size, problem.options
-    losses = evaluate(problem.exact, images.load(job["start"]), problem.terms)
+    size, o = problem.scales[-1].size, problem.task.options
+    losses = evaluate(problem.task.exact, images.load(job["start"]), problem.terms)
     found: dict[str, Any] = {"size": size, "kappa": problem.scales[0].kappa, "alpha": o.alpha, "beta": o.beta}
     found["total"] = float(total(losses, problem.terms))
     found["elements"] = sum(target.numel() for target in problem.scales[0].content.targets.values())
-    found["work"] = preflight.work(problem.exact, problem.task.layers, [(size, 1)])
+    found["work"] = preflight.work(problem.task.exact, problem.task.layers, [(size, 1)])
     answer(job, found)
 
 
@@ -61,7 +61,7 @@ def judge(job: Job) -> None:
     size = problem.scales[-1].size
 
     def loss(picture: Tensor) -> float:
-        return float(total(evaluate(problem.exact, picture, problem.terms), problem.terms))
+        return float(total(evaluate(problem.task.exact, picture, problem.terms), problem.terms))
 
     curves = {}
     for name, file in job["files"].items():
@@ -79,7 +79,7 @@ def draft(job: Job) -> None:
     terms = problem.terms
 
     def loss(picture: Tensor) -> float:
-        return float(total(evaluate(problem.exact, picture.clamp(0, 1), terms), terms))
+        return float(total(evaluate(problem.task.exact, picture.clamp(0, 1), terms), terms))
 
     ends, steps = {}, []
     for drafted in (False, True):

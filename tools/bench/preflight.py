@@ -47,7 +47,7 @@ def run(case: Case) -> Case:
     size = options.size or 1
     content = images.cover(images.load("town"), (size, size)) if case.get("square") else "town"
     problem = prepare(content, "swirls", options)
-    o, stages = problem.options, problem.stages()
+    o, stages = problem.task.options, problem.stages()
     steps = [(stage.size, stage.steps) for stage in stages]
     told = preflight.stepping(preflight.Ahead(problem.net, problem.task.layers, o.method, steps))
     needed = preflight.memory(problem.net, problem.task.layers, steps[-1][0], o.method)
