@@ -1,5 +1,4 @@
-"""The command line: `nstutils stylise | figure | fast | fetch | doctor`. Errors are one sentence on stderr; status 0 is
-done, 1 failed, 2 wrong use."""
+"""The command line. Errors are one sentence on stderr; status 0 is done, 1 failed, 2 wrong use."""
 
 import argparse
 import contextlib
@@ -15,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple, NoReturn, TextIO
 
@@ -47,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
     top.add_argument("--version", action="version", version=f"nstutils {version('nstutils')}", help="show the version and exit")
     commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
-    _stylise(commands.add_parser("stylise", help="one picture from two", description=_presets()))
+    _stylise(commands.add_parser("stylise", help="one picture from two"))
     _figure(commands.add_parser("figure", help="the documents' experiments: their figures, and whether their claims hold",
                                 description="Draw figures of the documents, and check their claims in numbers."))  # fmt: skip
     _fast(commands.add_parser("fast", help="a network that does it in one pass: train it, apply it",
@@ -71,12 +69,9 @@ def _speaks(command: argparse.ArgumentParser, facts: str, many: bool = False) ->
     command.set_defaults(many=many)
 
 
-def _presets() -> str:
-    sizes = "; ".join(f"{name}: {p.size} px, {p.steps} steps" for name, p in PRESETS.items())
-    return f"The content of one picture in the style of another. Presets: {sizes}."
-
-
 def _stylise(command: argparse.ArgumentParser) -> None:
+    presets = "; ".join(f"{name}: {p.size} px, {p.steps} steps" for name, p in PRESETS.items())
+    command.description = f"The content of one picture in the style of another. Presets: {presets}."
     command.add_argument("content", metavar="CONTENT", help="path or name of the picture whose content is kept, or a clip: an "
                          "animated GIF or WebP, an MP4, or a folder of numbered frames")  # fmt: skip
     command.add_argument("style", metavar="STYLE", nargs="+", help="path or name of a style picture; several are blended")
@@ -122,9 +117,7 @@ def _fast(command: argparse.ArgumentParser) -> None:
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
     use.add_argument("source", metavar="IN", help="picture (path or known name), folder, animated GIF or WebP, or MP4")
     use.add_argument("-o", "--out", required=True, metavar="OUT", help="file to write, or folder where IN is one")
-    use.add_argument(
-        "--style", type=style, metavar="i|w1,w2,...", help="a style's number or name, or a weight for each (default: 0)"
-    )
+    use.add_argument("--style", type=style, metavar="i|w1,w2,...", help="its number or name, or a weight for each (default: 0)")
     use.add_argument("--size", type=int, metavar="N", help="long side in pixels (default: as IN is)")
     use.add_argument("--temporal", action="store_true", help="IN is a clip, an animation or a folder of numbered frames: blend "
                      "each frame with the last, brought along the motion (default: no)")  # fmt: skip
@@ -185,14 +178,15 @@ READERS: dict[str, Callable[[str], Any]] = {  # what turns the text of an option
 
 def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils stylise`."""
-    if args.temporal or os.path.isdir(args.content) or _moves(args.out) or args.content.lower().endswith(".mp4"):
-        yield from run_clip(args)
+    options = {item.name: getattr(args, item.name) for item in dataclasses.fields(Options)}
+    moves = args.out.lower().endswith((".gif", ".mp4")) or args.content.lower().endswith(".mp4")  # a WebP may, or may not
+    if args.temporal or moves or os.path.isdir(args.content):
+        yield from run_clip(args, options)
         return
     from nstutils.transfer import stylise
 
     worked = threading.Event()
     own = {"out": args.out, "history": args.history, "resume": args.resume, "watch": lambda _: worked.set()}
-    options = {item.name: getattr(args, item.name) for item in dataclasses.fields(Options)}
     result = stylise(args.content, args.style, progress=not args.quiet, **own, **options)
     card, history = result.card, result.history
     steps, line = len(history["steps"]), f"{args.out}: {result}"
@@ -206,18 +200,12 @@ def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     yield Said(line, facts, not result.finished)
 
 
-def _moves(name: str) -> bool:
-    """Whether a file of this name is no still picture; a WebP may be either."""
-    return name.lower().endswith((".gif", ".mp4"))
-
-
-def run_clip(args: argparse.Namespace) -> Iterator[Said]:
+def run_clip(args: argparse.Namespace, options: dict[str, Any]) -> Iterator[Said]:
     """`nstutils stylise` of a clip."""
     from nstutils.runs.clips import stylise_clip
 
     if args.history:
         raise UserError("--history is for pictures; the card of a clip, OUT.run.json, has the losses of every frame")
-    options = {item.name: getattr(args, item.name) for item in dataclasses.fields(Options)}
     own = {"out": args.out, "temporal": args.temporal or "flow", "resume": args.resume, "progress": not args.quiet}
     card = stylise_clip(args.content, args.style, **own, **options)
     done = len(card["frames"])
@@ -255,7 +243,7 @@ def run_figure(args: argparse.Namespace) -> Iterator[Said]:
                        facts | {"seconds": record.seconds, "backbone": record.backbone})  # fmt: skip
 
 
-@contextmanager
+@contextlib.contextmanager
 def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
     """Where runs are made: nowhere else (None), processes, or the workers of a Dask cluster."""
     if jobs < 1:
@@ -278,7 +266,7 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
             yield processes
 
 
-@contextmanager
+@contextlib.contextmanager
 def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
     """The workers of a Dask cluster as an executor."""
     if not address.rpartition(":")[2].isdigit():
@@ -354,8 +342,7 @@ def run_doctor(args: argparse.Namespace) -> Iterator[Said]:
 
 
 class Lines:
-    """A stream that is no screen: of a bar a line every ten seconds and its last (every=inf: none), everything else as it
-    is."""
+    """A stream that is no screen: of a bar a line every ten seconds and its last (every=inf: none), all else as it is."""
 
     def __init__(self, stream: TextIO, every: float = 10):
         self.stream, self.every, self.bar, self.shown, self.next = stream, every, "", "", time.monotonic() + every
@@ -382,7 +369,7 @@ class Lines:
         return getattr(self.stream, name)
 
 
-@contextmanager
+@contextlib.contextmanager
 def streams() -> Iterator[None]:
     """Where to print to, also where the shell has closed it, where it knows few letters, and where it is no screen."""
     for name in ("stdout", "stderr"):

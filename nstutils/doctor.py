@@ -53,8 +53,7 @@ def facts() -> dict[str, str]:
 
 
 def table(name: str) -> list[dict[str, Any]]:
-    """The layers of a network: channels, positions at 256 px, stride, field, parameters, and which filters a narrow copy has
-    kept."""
+    """The layers of a network: channels, positions at 256 px, stride, field, parameters, which filters a narrow copy kept."""
     kept = kept_filters(name)
     return [
         {"layer": row.name, "channels": row.channels, "at 256 px": row.size(256), "stride": row.stride,
@@ -70,9 +69,8 @@ def layers(name: str) -> str:
     lines = [f"{'layer':<10}{'channels':>9}{'at 256 px':>12}{'stride':>8}{'field':>7}{'parameters':>12}"]
     for row in rows:
         size = f"{row['at 256 px']} x {row['at 256 px']}"
-        lines.append(
-            f"{row['layer']:<10}{row['channels']:>9}{size:>12}{row['stride']:>8}{row['field']:>7}{row['parameters']:>12,}"
-        )
+        told = "{layer:<10}{channels:>9}{size:>12}{stride:>8}{field:>7}{parameters:>12,}"
+        lines.append(told.format(size=size, **row))
     lines.append(f"{name}: {sum(row['parameters'] for row in rows):,} parameters in all")
     if kept:
         lines.append("which of its teacher's filters each layer has kept, in its own order:")

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from nstutils.library import files
 from nstutils.library.decoding import InMemory, near
@@ -45,7 +44,7 @@ def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
     size = fitted(image, size) if isinstance(size, int) else size
     if size == (height, width):
         return image
-    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
+    return torch.nn.functional.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def fitted(image: Tensor, long: int) -> tuple[int, int]:

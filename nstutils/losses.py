@@ -64,9 +64,8 @@ class _SelfProduct(torch.autograd.Function):
 
 
 def _in_parts(features: Tensor) -> Tensor:
-    """F Fᵀ of bfloat16 features in float32. The processor adds up in float32 but rounds its result to 8 bits: products of
-    at least 16 short parts of the positions, added in float32, leave a quarter of that error and less; few positions are
-    converted instead."""
+    """F Fᵀ of bfloat16 features in float32. The processor adds up in float32 but rounds its result to 8 bits: products of at
+    least 16 short parts of the positions, added in float32, leave a quarter of that error; few are converted instead."""
     count, channels, positions = features.shape
     length = max(256, positions // 64)
     parts = positions // length
@@ -126,10 +125,8 @@ def weighed(values: Collection[Tensor], weights: Weights, usual: float) -> Tenso
 
 @dataclass(frozen=True, eq=False)
 class ContentLoss:
-    """½ Σ (F − P)² over filters and positions (eq. 1), summed over the layers of `targets`.
-
-    `weights` are factors in the order of the layers (a number, or one number a picture), 1 each if not given.
-    """
+    """½ Σ (F − P)² over filters and positions (eq. 1), summed over the layers of `targets`. `weights` are factors in the order
+    of the layers (a number, or one number a picture), 1 each if not given."""
 
     targets: Activations
     weights: Weights = None
@@ -233,9 +230,7 @@ def seen(net: FeatureExtractor, picture: Tensor, layers: Sequence[str]) -> dict[
 def _check(name: str, targets: Activations, dimensions: int, weights: Weights) -> None:
     """Refuse what cannot be a target: `dimensions` has an activation 4, a Gram matrix 3 (the batch is one of them)."""
     if not isinstance(targets, Mapping):
-        raise UserError(
-            f"the targets of {name} are a {type(targets).__name__}; make the loss of a picture with {name}.of(net, …)"
-        )
+        raise UserError(f"the targets of {name} are a {type(targets).__name__}; make it of a picture with {name}.of(net, …)")
     for layer, target in targets.items():
         if target.ndim != dimensions:
             wanted = "activations, N x C x H x W" if dimensions == 4 else "its Gram matrix, N x C x C"

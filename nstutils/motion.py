@@ -1,5 +1,4 @@
-"""What moves between two pictures: a flow tells for each pixel where it is found in the other (1 x 2 x H x W: pixels down,
-pixels right)."""
+"""What moves between two pictures: a flow tells where each pixel is found in the other, 1 x 2 x H x W: down and right."""
 
 import numpy as np
 import torch

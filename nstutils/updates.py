@@ -38,9 +38,8 @@ def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
 
 @torch.no_grad()
 def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
-    """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps. None moves
-    a pixel by more than FARTHEST: the first guesses, from steps of next to nothing, are far too small where a picture begins
-    as the photograph."""
+    """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps. None moves a
+    pixel by more than FARTHEST: the first guesses are far too small where a picture begins as the photograph."""
     g = gradient.reshape(-1)
     if not memory:
         direction, length = g.neg(), rate * float((1.0 / g.abs().sum()).clamp(max=1.0))
@@ -86,7 +85,4 @@ def enlarged(memory: Memory, size: tuple[int, int]) -> Memory:
     """A memory for a larger picture: moments and moves are enlarged with it; L-BFGS starts afresh."""
     if "pairs" in memory:
         return {}
-    return {
-        name: F.interpolate(value, size, mode="bilinear") if isinstance(value, Tensor) else value
-        for name, value in memory.items()
-    }
+    return {k: F.interpolate(v, size, mode="bilinear") if isinstance(v, Tensor) else v for k, v in memory.items()}
