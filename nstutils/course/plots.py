@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
-from torch.nn import functional
 
 from nstutils import images
 from nstutils.library.errors import UserError
@@ -254,7 +253,7 @@ def strips(rows: Mapping[str, Sequence[Tensor]], heads: Sequence[str], width: fl
     high = 0.3
     for panels, (label, batches) in zip(figure.subplots(len(rows), len(heads), squeeze=False), rows.items(), strict=True):
         for axes, batch in zip(panels, batches, strict=True):
-            strip = torch.cat([functional.pad(one, (1, 1, 1, 1), value=1.0) for one in batch.split(1)], -1)
+            strip = torch.cat([torch.nn.functional.pad(one, (1, 1, 1, 1), value=1.0) for one in batch.split(1)], -1)
             axes.imshow(images.to_pil(strip), interpolation="bicubic")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)

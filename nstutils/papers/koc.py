@@ -55,18 +55,13 @@ def _scheduled(case: Case) -> Runs:
 
 
 @torch.no_grad()
-def _layer_errors(case: Case, label: str) -> Numbers:
-    """E_l of the picture of a run, by layer."""
-    loss, net = targets(case, label).styles[0], backbone(case.plan.backbone)
-    device = next(iter(loss.targets.values())).device
-    x = case.image(label).to(device)
-    return {layer: float(e) for layer, e in loss.by_layer(net.to(device)(x, loss.layers)).items()}
-
-
 def _changed(case: Case) -> Numbers:
     """E_l with changed weights over E_l with constant ones, layer by layer."""
-    changed, constant = (_layer_errors(case, label) for label in ("changed", "constant"))
-    return {layer: changed[layer] / constant[layer] for layer in changed}
+    loss, net = targets(case, "changed").styles[0], backbone(case.plan.backbone)  # both runs have these targets
+    net = net.to(next(iter(loss.targets.values())).device)
+    pictures = (case.image(label).to(net.weight.device) for label in ("changed", "constant"))
+    changed, constant = (loss.by_layer(net(picture, loss.layers)) for picture in pictures)
+    return {layer: float(changed[layer]) / float(constant[layer]) for layer in changed}
 
 
 def _by_layer(cases: Sequence[Case]) -> Figure:
