@@ -13,7 +13,7 @@ from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
-from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss
+from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss, weighed
 from nstutils.runs import preflight
 from nstutils.runs.options import Options
 from nstutils.runs.tasks import Network, Picture, Size, Task, accept, resolved
@@ -144,8 +144,7 @@ class Targets:
         """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
 
         With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
-        at every size. Where one of the two losses is zero (content and style look the same) it is 1.
-        """
+        at every size. Where one of the two losses is zero (content and style look the same) it is 1."""
         style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
         lost = sum(self.content_errors.values())
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
@@ -170,8 +169,8 @@ def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
     else:
         styles = [_style(task, a, view) for a, view in zip(artworks, scale.views, strict=True)]
         if task.options.style_loss == "gram":  # the mean of Gram matrices is one again
-            blend = {k: sum_of(task.style_weights, [loss.targets[k] for loss in styles]) for k in task.style_layers}
-            styles = [StyleLoss(blend)]
+            shares, grams = task.style_weights, {k: [loss.targets[k] for loss in styles] for k in task.style_layers}
+            styles = [StyleLoss({k: weighed(each, shares, 1.0) / sum(shares) for k, each in grams.items()})]
     framed = [images.cover(a, scale.size) for a in given.styles]
     errors = _errors(scale.view, content, styles, p, framed)
     return Targets(scale.size, content, tuple(styles), *errors, task.options.raw_loss, scale.steps)
@@ -192,11 +191,6 @@ def _style(task: Task, artwork: Tensor, view: View, guides: Activations | None =
     if kind == "gram":
         return StyleLoss(view.grams(artwork, task.style_layers, guides))
     return CloudLoss(kind, targets_of(kind, view.activations(artwork, task.style_layers), guides))
-
-
-def sum_of(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
-    """The weighted mean."""
-    return torch.stack([w * value for w, value in zip(weights, values, strict=True)]).sum(0) / sum(weights)
 
 
 def _errors(

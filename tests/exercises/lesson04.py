@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nstutils import ContentLoss, StyleLoss, TVLoss
-from nstutils.runs.resolve import sum_of
+from nstutils.losses import weighed
 
 
 def by_the_library(F: Tensor, P: Tensor, A: Tensor) -> Tensor:
@@ -41,6 +41,6 @@ RIGHT: dict[str, list[Callable[..., Any]]] = {
     "two_losses": [by_the_library, one_by_one],
     "descend": [by_hand],
     "total_variation": [lambda x: TVLoss()(x, {})],
-    "blend": [lambda grams, weights: sum_of(list(weights), list(grams))],
+    "blend": [lambda grams, weights: weighed(list(grams), list(weights), 1.0) / sum(weights)],
 }
 GRADIENT = ["two_losses", "total_variation", "blend"]
