@@ -315,8 +315,7 @@ def run_fast_apply(args: argparse.Namespace) -> Iterator[Said]:
 
 def run_fetch(args: argparse.Namespace) -> Iterator[Said]:
     """`nstutils fetch`."""
-    wanted = [name for what in args.name for name in fetch.names(what)]
-    for name in dict.fromkeys(wanted):
+    for name in dict.fromkeys(name for what in args.name for name in fetch.names(what)):
         if name in fetch.WEIGHTS:
             from nstutils.library import weights
 

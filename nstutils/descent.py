@@ -1,8 +1,7 @@
 """The way downhill: the plain loop, and around it what sees that it never ends badly, goes on exactly, and begins small.
 
 A step means the same for every method: one evaluation of the losses, one update of the picture. The total is divided once by
-its mean |gradient| at the start, because L-BFGS ignores curvature below 1e-10 and would stall silently on small losses.
-"""
+its mean |gradient| at the start, because L-BFGS ignores curvature below 1e-10 and would stall silently on small losses."""
 
 import inspect
 import math
@@ -105,8 +104,7 @@ def descend(
 
     The learning rate of Adam and SGD fades along a cosine. Pixels stay in [0, 1]: those of Adam and SGD are cut after each
     step; L-BFGS, whose curvatures a cut would spoil, minimises with a price on what lies outside, which no history shows.
-    `warm` is what an optimiser remembers, to begin with; `resume` the `Step.state()` to go on from exactly.
-    """
+    `warm` is what an optimiser remembers, to begin with; `resume` the `Step.state()` to go on from exactly."""
     lr, view = _checked_rate(method, lr, x), _view(net)
     s = _resumed(resume, method) if resume else _begun(view, x, at(terms, 1), method, warm or {})
     _notice(s, terms, steps)

@@ -2,8 +2,7 @@
 
 A style is a cloud of points, one a position, with the filters' responses as coordinates; each distance compares two clouds.
 Directions and samples are drawn once, from a seed of their own: L-BFGS and the best picture need one function that stays the
-same from step to step, and numbers of two runs can be compared.
-"""
+same from step to step, and numbers of two runs can be compared."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

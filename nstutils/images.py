@@ -23,8 +23,7 @@ def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *,
 
     Turned as the camera meant it; grey, palette, CMYK and 16-bit become RGB, other colour spaces sRGB; what is transparent
     lies on the colour `behind`; of an animation the first frame is taken. Instead of a path or known name it may be a Pillow
-    image or a numpy array, height x width (x 3), in [0, 1] or of 8 bits.
-    """
+    image or a numpy array, height x width (x 3), in [0, 1] or of 8 bits."""
     image = near(picture, size, behind=behind)
     return image if size is None else resize(image, size)
 

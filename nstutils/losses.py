@@ -1,8 +1,7 @@
 """What is minimised, one equation at a time (numbers as in Gatys et al. 2015).
 
 A loss is a frozen value with its target inside, called as `loss(image, activations)`, and gives one number for each picture
-of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is what an optimiser minimises.
-"""
+of the batch. `terms` is a dict `{name: (weight, loss)}`: the weighted sum is what an optimiser minimises."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +79,7 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """The Gram matrix F Fᵀ / M (eq. 3 divided by the M positions): N x C x H x W to N x C x C.
 
     With a guide T (H x W or N x 1 x H x W) it is (T∘F)(T∘F)ᵀ with T scaled to ΣT² = 1: the strength of a style does not
-    depend on the area of its guide, and an all-ones guide gives F Fᵀ / M again.
-    """
+    depend on the area of its guide, and an all-ones guide gives F Fᵀ / M again."""
     if features.ndim != 4:
         raise UserError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
     if guide is None:
@@ -171,8 +169,7 @@ class StyleLoss:
     """Σ w_l E_l with E_l = 1/(4 N_l²) Σ (G/M_x − A/M_a)² (eqs. 4 and 5); `targets` holds the Gram matrices A/M_a by layer.
 
     `weights` are the w_l in the order of the layers (a number, or one number a picture), 1/(number of layers) if not given;
-    `guides` restrict the style to a region of the picture, layer by layer.
-    """
+    `guides` restrict the style to a region of the picture, layer by layer."""
 
     targets: Activations
     weights: Weights = None

@@ -39,8 +39,7 @@ def occluded(forward: Tensor, backward: Tensor) -> Tensor:
     """1 for each pixel that the picture before does not show (1 x 1 x H x W), else 0.
 
     `backward` leads from now to before, `forward` from before to now: where the two do not lead back to the same place, or
-    out of the frame, something came into view (Ruder 2016, after Sundaram 2010).
-    """
+    out of the frame, something came into view (Ruder 2016, after Sundaram 2010)."""
     back = _seen(forward, backward, "bilinear")
     lengths = (back.square() + backward.square()).sum(1, keepdim=True)
     lost = (back + backward).square().sum(1, keepdim=True) > 0.01 * lengths + 0.5

@@ -38,8 +38,7 @@ def stylise(
 
     `options` are the fields of `runs.options.Options`. With `out` the picture is saved there beside its run card, and a
     checkpoint while it runs; `resume` goes on from that. `history` is a JSON file for the losses of every step. `watch` is
-    shown every step; `stop` (or an interrupt) ends the run early with the picture so far.
-    """
+    shown every step; `stop` (or an interrupt) ends the run early with the picture so far."""
     begin, chosen = time.perf_counter(), checked(options)
     read = (content, *several(style), chosen.init, chosen.weights, *(chosen.content_guide or ()), *(chosen.style_guide or ()))
     target, log = store.places(out, history, resume, read)

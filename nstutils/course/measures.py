@@ -117,8 +117,7 @@ def structure_distance(
     """CFSD: the mean Kullback-Leibler divergence from the photograph's rows of self-similarity to the picture's.
 
     It asks what is alike within a picture, so a picture in other colours can still score 0. The published code compares
-    products over C² instead of cosines: those make every row flat, and every distance about 1e-6.
-    """
+    products over C² instead of cosines: those make every row flat, and every distance about 1e-6."""
     own, wanted = (rows(_coarse(judge(x, [layer])[layer])) for x in (image, photograph))
     return (wanted.exp() * (wanted - own)).sum(-1).mean().item()
 

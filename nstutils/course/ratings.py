@@ -1,8 +1,7 @@
 """Ratings of pictures by several people: a CSV with the columns rater, picture, rating, whole at any time.
 
 No name is stored. A rater is a code made of a name or of any other word: who gives the same word goes on where they stopped.
-(Whoever has a list of names can try them all: a word that nobody guesses is safer than a name.)
-"""
+(Whoever has a list of names can try them all: a word that nobody guesses is safer than a name.)"""
 
 import csv
 import hashlib

@@ -24,7 +24,7 @@ def writable(path: str | os.PathLike[str], suffixes: Collection[str]) -> Path:
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file to write")
     if os.path.exists(path) and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
         raise PermissionError(f"{os.fspath(path)!r} is write-protected; give another name, or take the protection away")
-    there = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder))
+    there = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

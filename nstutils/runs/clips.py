@@ -139,8 +139,7 @@ def stylise_clip(
     """A GIF, WebP or MP4, or a folder of numbered frames, in a style; `out` is one of these too. Gives its card.
 
     Every frame is kept as soon as it is done (of an animation in the folder OUT.frames, until the last is there), an interrupt
-    ends it after the step at hand, and `resume` goes on with the first frame that is missing. `options` are `stylise`'s.
-    """
+    ends it after the step at hand, and `resume` goes on with the first frame that is missing. `options` are `stylise`'s."""
     shot, chosen = frames.read(clip), _checked(temporal, options)
     target, count = frames.place(out, shot), len(shot.times)
     folder = target.with_name(f"{target.name}.frames") if target.suffix else target

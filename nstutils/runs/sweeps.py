@@ -56,8 +56,7 @@ def sweep(
 
     A setting may also name its own `content` or `style`. With `folder` every finished run is kept there, and the same call goes
     on where it was stopped; the pictures that come back have 8 bits, as their files. An `executor` (a pool of processes, Dask's
-    `client.get_executor()`) gets the batches. `batch` is the most runs in one (default: by memory; 1: none).
-    """
+    `client.get_executor()`) gets the batches. `batch` is the most runs in one (default: by memory; 1: none)."""
     place = _place(folder)
     if isinstance(settings, Mapping):
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")

@@ -4,8 +4,7 @@ A check is silent about how the right answer is written, and does not hold it: `
 the values that are wanted for them, and for each answer that readers really give the sentence that names it and the marks by
 which it is known. Right and wrong answers themselves are in `tools/answers`, which students do not get. A check raises an
 AssertionError with one sentence, which is all that a notebook shows of it. `claim` tells whether what a document says holds.
-tools/README.md says how to add an exercise.
-"""
+tools/README.md says how to add an exercise."""
 
 import json
 from collections.abc import Callable

@@ -214,8 +214,7 @@ def claim(words: str, holds: bool, *, recorded: bool = True, always: bool = Fals
 
     The verdict should be the recorded one with the preset and backbone that the lessons were written with; elsewhere it is a
     finding, unless it must hold everywhere (`always`: an equation). Another verdict is told and the lesson goes on, since
-    another processor rounds otherwise; with NSTUTILS_STRICT=1, as the makers run it, it is an error.
-    """
+    another processor rounds otherwise; with NSTUTILS_STRICT=1, as the makers run it, it is an error."""
     verdict = "holds" if holds else "does not hold"
     print(f"{words}: {verdict} ({where.preset}, {where.backbone})")
     if holds != recorded and (always or (where.preset, where.backbone) == RECORDED):
