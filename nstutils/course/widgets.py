@@ -113,8 +113,7 @@ def rate(pictures: Mapping[str, Tensor], path: str, words: str, seed: int = 0) -
 
 def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ipywidgets.VBox:
     """Pictures one by one, without their names and in an order of each rater's own, to be rated into a CSV; the keys Tab and
-    space are enough (arrows, which radio buttons want, belong to JupyterLab). Every rating is kept at once: who begins again
-    under the same word goes on."""
+    space are enough. Every rating is kept at once: who begins again under the same word goes on."""
     word = ipywidgets.Text(description="rater", placeholder="a name, or a word that you will know again")
     begin, keep = (ipywidgets.Button(description=text, disabled=text == "Keep") for text in ("Begin", "Keep"))
     numbers, narrow = range(ratings.LEAST, ratings.MOST + 1), {"button_width": "3em"}

@@ -66,7 +66,8 @@ def figure(
     holds, found = judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
     files.write(encoded(drawing, "png", 110), path)
-    seconds = max(time.perf_counter() - begin, _spent(cases))
+    runs = dict.fromkeys(result for case in cases for result in case.results.values())  # also those of an earlier call
+    seconds = max(time.perf_counter() - begin, sum(float(run.history.get("seconds", 0.0)) for run in runs))
     record = Record(id, row.claim, row.measure, holds, found, plan.preset, plan.backbone, seconds, path, drawing)
     told = {name: value for name, value in vars(record).items() if name not in ("path", "drawing")}
     store.write_json(told, path.with_suffix(".json"))
@@ -134,9 +135,3 @@ def judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any]
     fit = not small and not invented and row.only in ("", plan.backbone)
     made = {"size": plan.size, "steps": plan.steps} if cases[0].results else {}
     return holds if fit else None, made | found | {"cases": told}
-
-
-def _spent(cases: Sequence[Case]) -> float:
-    """The seconds of all runs, also of those made in an earlier call."""
-    runs = {id(result): result for case in cases for result in case.results.values()}
-    return sum(float(result.history.get("seconds", 0.0)) for result in runs.values())

@@ -148,7 +148,7 @@ def stylise_clip(
     weight, source = weight_of(temporal, problem, weight), {"name": os.fspath(clip), "sha256": shot.sha256}
     told = {"content": source, "temporal": temporal, "temporal_weight": weight}
     card = run_card(problem) | {"settings": problem.task.settings | told, "finished": False}
-    rows = _earlier(target, folder, card["settings"]) if resume else _none(folder)
+    rows = _earlier(target, folder, card["settings"], resume)
     words = announced(problem, count, temporal) if progress and not rows else ""
     if words:
         tqdm.write(words, file=sys.stderr)
@@ -172,15 +172,12 @@ def _checked(temporal: str, options: dict[str, Any]) -> Options:
     return chosen
 
 
-def _none(folder: Path) -> Rows:
-    """No frames yet; refuses a folder that holds something."""
-    if folder.exists() and any(folder.iterdir()):
+def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool) -> Rows:
+    """To `resume`: what the card tells of the frames up to the first that is missing or was changed; else none may be there."""
+    if not resume and folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds files already; go on with --resume, or give another name")
-    return []
-
-
-def _earlier(target: Path, folder: Path, settings: dict[str, Any]) -> Rows:
-    """What the card tells of the frames that are there, up to the first that is missing or was changed."""
+    if not resume:
+        return []
     card = store.read_card(target)
     store.refuse_other(target, card, settings)
 

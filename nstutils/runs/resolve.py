@@ -268,8 +268,7 @@ def prepare(
     network: Network = backbone,
 ) -> Problem:
     """Load and check all that the options name, and compute the targets of every scale. `say` is told how long a long run will
-    take, and where masks leave a gap or overlap; a run that goes on keeps the tile of its card, `made`; `network` finds the
-    backbone."""
+    take, and where masks leave gaps or overlap; `made`: the card of a run to go on with its tile; `network` finds backbones."""
     task = accept(content, style, options, network)
     given = look(task)
     scales = _scales(task, given, made or {})
