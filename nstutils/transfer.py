@@ -63,7 +63,7 @@ def _made(problem: Problem, card: dict[str, Any], told: dict[str, Any], target: 
     """The run itself, saved at `target` now and then and at its end."""
 
     def kept(result: Result) -> Result:
-        image = recoloured(problem, result.image)
+        image = recoloured(problem, result.image).cpu()
         result = dataclasses.replace(result, image=image, card=card, history=told | result.history)
         if target:
             result.save(target)
