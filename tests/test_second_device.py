@@ -14,6 +14,7 @@ from nstutils.backbones import STYLE_LAYERS
 from nstutils.fast import training
 from nstutils.library.weights import backbone
 from nstutils.losses import StyleLoss
+from nstutils.runs.devices import reasons
 
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {"size": 48, "steps": 3}
@@ -52,6 +53,10 @@ def test_a_result_lies_where_pictures_lie(own: dict[str, Any], monkeypatch: pyte
 def test_the_preview_of_a_network_is_a_picture_like_any_other() -> None:
     net = fast.network.TransformNet(("swirls", "glass"), width=4, blocks=0).to("cuda")
     assert training.preview(net, ("town",), (32, 48)).device.type == "cpu"
+
+
+def test_doctor_says_why_the_gpu_computes_as_it_does() -> None:
+    assert reasons().startswith("cuda, float32 inside the network (the GPU has no bfloat16 products)")
 
 
 def test_pictures_and_clips_of_the_command_line(tmp_path: Path) -> None:

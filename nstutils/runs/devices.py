@@ -41,8 +41,9 @@ def _has(feature: str) -> bool:
 def reasons() -> str:
     """One line for `nstutils doctor`: what was chosen and why."""
     where, what = choose()
-    why = "the processor has no bfloat16 products"
+    who, amx = ("processor", _has("_is_amx_tile_supported")) if where.type == "cpu" else ("GPU", False)
+    why = f"the {who} has no bfloat16 products"
     if what == torch.bfloat16:
-        why = "the processor multiplies bfloat16 itself" + (" (AMX)" if _has("_is_amx_tile_supported") else "")
+        why = f"the {who} multiplies bfloat16 itself" + (" (AMX)" if amx else "")
     name = str(what).removeprefix("torch.")
     return f"{where}, {name} inside the network ({why}), float32 for picture, Gram matrices, losses and optimiser"
