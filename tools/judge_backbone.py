@@ -75,7 +75,7 @@ def problem(network: str, photograph: str, style: str, size: int) -> Problem:
 def summed(network: str, photograph: str, style: str, image: Tensor) -> float:
     """The sum that a network minimises, of any picture."""
     aim = problem(network, photograph, style, max(image.shape[-2:]))
-    return total(evaluate(aim.exact, image, aim.terms), aim.terms).item()
+    return total(evaluate(aim.task.exact, image, aim.terms), aim.terms).item()
 
 
 @torch.no_grad()

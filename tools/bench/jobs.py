@@ -12,6 +12,7 @@ import rows
 from nstutils.library.settings import PRESETS
 
 BUDGETS = (0.04, 0.1, 0.2, 0.3, 0.4, 1.0)  # of the steps: the default is tuned to its number of steps, so several are run
+SUM = {"content_layers": ["relu4_2"], "tv": 0.0}  # what the other programs minimise
 PAIRS = (("town", "swirls"), ("coast", "wave"), ("chelsea", "impasto"))  # for the drafts
 
 Job = dict[str, Any]
@@ -21,8 +22,8 @@ Job = dict[str, Any]
 class Networks:
     """The networks as options of `stylise`: VGG-19 with random weights, a trained one, and one that a draft is made for."""
 
-    large: Job = field(default_factory=lambda: {"backbone": "vgg19", "pool": "max", "weights": "vgg19.pth"})
-    small: Job = field(default_factory=lambda: {"backbone": "classroom"})
+    large: Job = field(default_factory=lambda: SUM | {"backbone": "vgg19", "pool": "max", "weights": "vgg19.pth"})
+    small: Job = field(default_factory=lambda: SUM | {"backbone": "classroom"})
     drafted: Job = field(default_factory=lambda: {"backbone": "vgg16-hed"})
 
     def programs(self) -> dict[str, Job]:
@@ -100,9 +101,10 @@ def long_jobs(args: argparse.Namespace, networks: Networks, facts: dict[int, Job
     peers_way = {"dtype": "float32", "method": "lbfgs", "scales": "1", "steps": args.long}
     for (network, options), size in itertools.product(networks.compared().items(), args.long_sizes):
         kind, common = f"long-{slug(network)}", {"limit": args.limit, "marks": rows.marks(args.long), "network": network}
-        yield our_job(kind, rows.PLAIN, size, options | peers_way | {"init": f"start-{size}.png"}, **common)
+        from_noise = options | {"init": f"start-{size}.png"}  # as all the others
+        yield our_job(kind, rows.PLAIN, size, from_noise | peers_way, **common)
         for steps in sorted({max(4, round(share * args.long)) for share in BUDGETS}):
-            run, whole = common | {"marks": rows.marks(steps)}, options | {"steps": steps}
+            run, whole = common | {"marks": rows.marks(steps)}, from_noise | {"steps": steps}
             yield our_job(kind, f"{rows.DEFAULT}, {steps} steps", size, whole, **run)
             if steps < args.long:  # these reach it long before
                 yield our_job(kind, f"{rows.FINER}, {steps} steps", size, whole | {"method": "lbfgs"}, **run)
