@@ -83,7 +83,7 @@ def steadied(
     """The frames painted, each blended with the last one, brought along the motion, where that shows the same."""
     last: tuple[Tensor, Tensor] | None = None
     for number, frame in enumerate(pictures):
-        image = fast.apply(net, frame, style).cpu()
+        image = fast.apply(net, frame, style)
         if last:
             back, seen = moves(number, last[0], frame)
             image = image.lerp(warp(last[1], back), STEADY * seen)

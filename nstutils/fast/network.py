@@ -174,8 +174,9 @@ def apply(
     tile: int | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass. Those of more than 2048 x 2048 pixels,
-    or larger than a given `tile`, go through in tiles, whose normalisations know the whole picture's moments."""
+    """The picture (N x 3 x H x W in [0, 1]) in a style, or in a blend, in one pass; it stays on its own
+    device. Those of more than 2048 x 2048 pixels, or larger than a given `tile`, go through in tiles, whose normalisations know
+    the whole picture's moments."""
     height, width = image.shape[-2:]
     if image.ndim != 4 or image.shape[1] != 3 or min(height, width) < SMALLEST:
         raise UserError(
@@ -196,7 +197,7 @@ def apply(
             result = torch.cat([_in_tiles(segments, one, shares, in_tiles, chosen, bar) for one in padded.split(1)])
         else:
             result = net(padded, shares.expand(len(image), -1), chosen, bar.update)
-    return result[..., :height, :width]
+    return result[..., :height, :width].to(image.device)
 
 
 def _in_tiles(segments: list[Any], image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, bar: tqdm) -> Tensor:

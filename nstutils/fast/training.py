@@ -397,5 +397,5 @@ def preview(net: fast.TransformNet, names: Sequence[str] = HELD_OUT, size: tuple
     rows = []
     for name in names:
         picture = images.cover(images.load(name), size)
-        rows.append(torch.cat([picture, *(fast.apply(net, picture, k).cpu() for k in range(len(net.styles)))], -1))
+        rows.append(torch.cat([picture, *(fast.apply(net, picture, k) for k in range(len(net.styles)))], -1))
     return torch.cat(rows, -2)

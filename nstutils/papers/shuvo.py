@@ -236,7 +236,7 @@ def passed_once(net: fast.TransformNet, p: Tensor, style: str, asked: Choice) ->
     net, problem, seconds = net.to(choose()[0]), prepare(p, style, Options(**asked)), []
     for _ in range(6):
         begin = time.perf_counter()
-        painted = fast.apply(net, p, style).cpu()
+        painted = fast.apply(net, p, style)
         seconds.append(time.perf_counter() - begin)
     found, still = (View(problem.task.exact).losses(x.to(problem.pictures.content), problem.terms) for x in (painted, p))
     losses = {name: float(value) for name, value in (found | {"total": total(found, problem.terms)}).items()}
