@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import math
+import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,7 @@ def test_a_row_is_judged_over_enough_pictures_and_seeds(id: str) -> None:
         return
     assert len(set(row.pairs)) >= 3
     # no chance, but for seeds and style-trace, which have four of their own
-    still = ("feature-maps", "gallery", "seeds", "upes-recipe", "video", "four-distances", "style-trace")
+    still = ("feature-maps", "gallery", "seeds", "upes-recipe", "video", "four-distances", "fast-transfer", "style-trace")
     assert len(row.seeds) >= 2 or id in still
     (quick, *_), (paper, steps, _) = row.effort
     assert quick <= 256
@@ -204,6 +206,32 @@ def test_runs_go_to_a_dask_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         record = figure("content-layer", "smoke", out="made", executor=pool, progress=False)
     alone = figure("content-layer", "smoke", out="alone", progress=False)
     assert record.numbers["median"] == pytest.approx(alone.numbers["median"], rel=1e-3)
+
+
+class Now(Executor):
+    """An executor that does its work when it is given; what it gets could be sent to another process."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def submit(self, work: Callable[[], Any], /) -> "Future[Any]":  # type: ignore[override]
+        pickle.dumps(work)
+        self.given += 1
+        future: Future[Any] = Future()
+        future.set_result(work())
+        return future
+
+
+@pytest.mark.parametrize("id", ["evolution", "fast-transfer"])
+def test_cases_that_no_sweep_makes_go_to_an_executor_unless_their_seconds_are_compared(
+    id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "smoke", Preset(64, 5))
+    pool = Now()
+    one = figure(id, "smoke", out="one", executor=pool, progress=False).numbers
+    assert pool.given == (0 if find(id).timed else 1)
+    if pool.given:
+        assert one == figure(id, "smoke", out="other", progress=False).numbers
 
 
 def test_jobs_are_processes() -> None:

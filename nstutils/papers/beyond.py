@@ -64,7 +64,7 @@ four_distances = Row(
     "photograph's than Gram's",
     runs=_in_equal_time,
     seeds=(0,),  # it starts from the photograph: no chance
-    effort=((128, 150, {}), (512, 500, {})),
+    effort=((128, 100, {}), (512, 500, {})),
     timed=True,
     numbers=_compared,
     parts=lambda n: {
@@ -144,7 +144,7 @@ style_trace = Row(
     seeds=(0,),  # it has four of its own
     # grain that no layer sees would be most of the spread from noise of full contrast. With `classroom` at 64 px, half the
     # time, all three photographs reach the bound (0.71 to 0.87), at 96, which was run first, two (0.55 to 0.64)
-    effort=((96, 100, CALM), (512, 500, CALM)),
+    effort=((96, 60, CALM), (512, 500, CALM)),
     numbers=_stability,
     parts=lambda n: {"larger trace, less stable": n["Spearman"] >= 0.56},
     draw=_spreads_drawn,

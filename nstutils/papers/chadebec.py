@@ -206,7 +206,7 @@ ratio_row = Row(
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
     seeds=(0, 1, 2),  # the correlations of 1e-1 and 1e-2 differ by less than a tenth
     # the order is that of minima: after 100 steps of Adam the content loss is not there yet
-    effort=((128, 100, SLOW), (512, 3000, ONCE)),
+    effort=((128, 45, SLOW), (512, 3000, ONCE)),
     numbers=lambda case: {
         "order of content": order([case.final(label, "content") for label in ROW]),
         "order of style": order([case.final(label, "style") for label in ROW]),
@@ -270,7 +270,7 @@ style_layer = Row(
     measure="higher content loss with relu4_1; more of the noise left with relu2_1 (correlation without local means)",
     # content from relu4_2 at every size, as in C: relu2_2 and 3_3 see the pixels, and take the start away themselves
     runs=lambda case: {layer: ONE | {"style_layers": (layer,), "content_layers": ("relu4_2",)} for layer in STYLE_LAYERS},
-    effort=((96, 300, LBFGS), (512, 3000, ONCE)),
+    effort=((96, 150, LBFGS), (512, 3000, ONCE)),
     numbers=lambda case: (
         {f"content {k}": case.final(k, "content") for k in STYLE_LAYERS}
         | {f"noise {k}": _noise_left(case, k) for k in STYLE_LAYERS}
@@ -325,7 +325,7 @@ initialisation = Row(
     measure="both losses within 15 %; energy at the stripes' frequency at least 5 times the noise start's; lower style loss "
     "from noise; the stripes after 10/3 of the steps are reported",
     runs=_started,
-    effort=((96, 300, LBFGS), (512, 3000, ONCE)),
+    effort=((72, 200, LBFGS), (512, 3000, ONCE)),
     numbers=_by_start,
     parts=lambda n: {
         "alike": all(abs(n[f"{k}, noise / content"] - 1) <= 0.15 for k in ("content", "style")),
@@ -356,7 +356,7 @@ seeds = Row(
     measure="PSNR between any two at most 20 dB; losses spread by at most 3 % of their mean",
     runs=lambda case: {label: ONE | {"seed": seed} for label, seed in SEEDS.items()},
     seeds=(0,),
-    effort=((96, 600, LBFGS), (512, 3000, ONCE)),  # after 300 steps the losses still differ by how far each run has come
+    effort=((72, 400, LBFGS), (512, 3000, ONCE)),  # after 300 steps the losses still differ by how far each run has come
     numbers=_spread,
     parts=lambda n: {
         "pictures differ": n["PSNR"] <= 20,
@@ -419,7 +419,7 @@ failing_start = Row(
     measure="one of six starts (black, white, chequered, negative, stripes, noise driven uphill) ends with at least twice the "
     "total that noise ends with",
     runs=_search,
-    effort=((96, 150, LBFGS), (512, 500, ONCE)),
+    effort=((72, 100, LBFGS), (512, 500, ONCE)),
     some=True,
     numbers=lambda case: {
         label: case.final(label, "total") / case.final("noise", "total") for label in case.results if label != "noise"
@@ -464,7 +464,7 @@ optimisers = Row(
     measure="Adam's total at most 10 % above L-BFGS's at the end and at equal time",
     runs=lambda case: {method: ONE | {"method": method} for method in METHODS},
     timed=True,
-    effort=((96, 150, ONCE), (512, 3000, ONCE)),
+    effort=((72, 150, ONCE), (512, 3000, ONCE)),
     numbers=_totals,
     parts=lambda n: {f"Adam {when}": n[f"adam, {when}"] <= 1.1 for when in ("at the end", "at equal time")},
     draw=_raced,
@@ -624,7 +624,7 @@ video = Row(
     made=_ways,
     pairs=SCENES,
     seeds=(0,),  # from the frame itself nothing is left to chance
-    effort=((96, 60, LBFGS | {"init": "content"}), (512, 500, LBFGS | {"init": "content"})),
+    effort=((96, 30, LBFGS | {"init": "content"}), (512, 500, LBFGS | {"init": "content"})),
     numbers=_stability,
     parts=lambda n: {
         "quite stable": n["alike along the motion"] >= 0.9,

@@ -3,7 +3,7 @@ parts do for every pair of pictures, by the medians over the seeds; the bounds w
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from tqdm.auto import tqdm
 
 from nstutils.course.plots import encoded
 from nstutils.fast import network as fast
@@ -21,10 +22,12 @@ from nstutils.papers import beyond, chadebec, gatys, koc, shuvo, upes
 from nstutils.papers.drawing import signed
 from nstutils.papers.judging import kept, place, verdict
 from nstutils.papers.rows import Case, Numbers, Plan, Row
+from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.sweeps import sweep
 from nstutils.runs.tasks import identity
 
+Job = Callable[[], dict[str, Result]]
 ROWS = {
     name.replace("_", "-"): row
     for document in (gatys, chadebec, koc, shuvo, upes, beyond)
@@ -98,8 +101,9 @@ def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: b
     pairs, seeds = (row.pairs[: row.few], row.seeds[:1]) if plan.preset == "smoke" else (row.pairs, row.seeds)
     cases = [Case(plan, content, style, seed) for content, style in pairs for seed in seeds] or [Case(plan)]
     if row.made:
-        make = row.made
-        return [replace(case, results=kept(_place(id, case), partial(make, case, progress))) for case in cases]
+        pool = None if row.timed else executor
+        jobs = [partial(kept, _place(id, case), partial(row.made, case, progress and not pool)) for case in cases]
+        return [replace(case, results=one) for case, one in zip(cases, _made(jobs, pool, progress), strict=True)]
     if not row.runs:
         return cases
     asked = [row.runs(case) for case in cases]
@@ -114,6 +118,19 @@ def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: b
     done = iter(sweep(cases[0].content, cases[0].style, options, progress=progress, **how))
     found = [{label: next(done) for label in runs} for runs in asked]
     return [replace(case, results=one) for case, one in zip(cases, found, strict=True)]
+
+
+def _made(jobs: Sequence[Job], executor: Executor | None, progress: bool) -> list[dict[str, Result]]:
+    """The results of cases that no sweep makes, one after the other, or each on an executor."""
+    if not executor:
+        return [job() for job in jobs]
+    futures = [executor.submit(job) for job in jobs]
+    try:
+        bar = tqdm(futures, disable=not progress, desc="cases", unit="case", delay=0.3)
+        return [future.result() for future in bar]
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _place(id: str, case: Case) -> Path:

@@ -16,7 +16,7 @@ from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, gram
 from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, board, ended, per_pair, said, table
 from nstutils.papers.judging import five, left, order, rises
-from nstutils.papers.rows import FAINT, FINE, LAYERS, LBFGS, ONE, SLOW, Case, Numbers, Row, Runs, ratio
+from nstutils.papers.rows import FAINT, LAYERS, LBFGS, ONE, SLOW, Case, Numbers, Row, Runs, ratio
 
 content_reconstruction = Row(
     source="G fig. 1 a to e, content",
@@ -27,7 +27,7 @@ content_reconstruction = Row(
     runs=lambda case: {
         k: {"content_layers": (k,), "beta": 0.0, "raw_loss": True, "tv": 1.0, "dtype": "float32"} for k in LAYERS
     },
-    effort=((96, 600, SLOW), (512, 500, SLOW)),
+    effort=((72, 450, SLOW), (512, 500, SLOW)),
     numbers=lambda case: {k: min(100.0, measures.psnr(case.image(k), case.p)) for k in LAYERS},
     parts=lambda n: {
         "a to c at least 30 dB": min(five(n)[:3]) >= 30,
@@ -48,7 +48,7 @@ style_reconstruction = Row(
         for k, layer in enumerate(LAYERS)
     },
     # after 100 steps five layers are farther from their minimum than two, and coarse to fine brings large structures to all
-    effort=((128, 500, FAINT), (512, 500, FAINT)),
+    effort=((96, 250, FAINT), (512, 500, FAINT)),
     numbers=lambda case: (
         {f"length to {k}": case.length(k) for k in LAYERS}
         | {f"correlation to {k}": measures.correlation(case.image(k), case.a) for k in LAYERS}
@@ -165,7 +165,7 @@ gallery = Row(
     seeds=(0,),  # it starts from the photograph: no chance
     pairs=tuple(("town", style) for style in ("swirls", "arcs", "glass", "wave", "guitar")),
     few=5,
-    effort=((256, 150, {}), (768, 500, {})),
+    effort=((256, 100, {}), (768, 500, {})),
     numbers=left,
     parts=lambda n: {k: value <= 0.3 for k, value in n.items()},
     draw=_hung,
@@ -209,7 +209,7 @@ tradeoff_grid = Row(
         for k, layer in enumerate(LAYERS)
         for value in RATIOS
     },
-    effort=((128, 100, FINE), (512, 500, LBFGS)),
+    effort=((128, 45, SLOW), (512, 500, LBFGS)),
     numbers=_ordered,
     parts=lambda n: {
         "content falls": n["content along a row"] <= -0.95,
@@ -261,7 +261,7 @@ style_scale = Row(
     "file's), at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
     "photograph",
     runs=_scaled,
-    effort=((256, 150, {}), (512, 500, {})),
+    effort=((192, 60, {}), (512, 500, {})),
     numbers=lambda case: {
         k: measures.autocorrelation_length(case.image(k) if k.startswith("texture") else strokes(case.image(k), case.p))
         for k in SCALED

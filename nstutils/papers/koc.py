@@ -38,7 +38,7 @@ tv = Row(
     claim="With the total variation term noise falls and edges stay.",
     measure="total variation lower by 30 % or more; edge correlation with the photograph at least 0.8 of that without",
     runs=lambda case: {"without": ONE, "with": ONE | {"tv": 0.1}},
-    effort=((128, 150, FINE), (768, 400, ONCE)),
+    effort=((128, 100, FINE), (768, 400, ONCE)),
     numbers=lambda case: {
         "variation": variation(case.image("with")) / variation(case.image("without")),
         "edges": case.edges("with") / case.edges("without"),
@@ -80,7 +80,7 @@ weight_schedule = Row(
     measure="layers whose weight is raised end with lower E_l than with constant weights, the layer whose weight falls most "
     "higher",
     runs=_scheduled,
-    effort=((128, 150, FINE), (768, 400, ONCE)),
+    effort=((128, 100, FINE), (768, 400, ONCE)),
     numbers=_changed,
     parts=lambda n: {"raised 5_1 is lower": n["relu5_1"] < 1, "lowered 1_1 is higher": n["relu1_1"] > 1},
     draw=_by_layer,
