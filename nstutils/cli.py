@@ -258,12 +258,26 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
 
         share = max(1, torch.get_num_threads() // jobs)
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (share,)) as processes:
+        with ProcessPoolExecutor(jobs, context, beginning, (share,)) as processes:
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             for _ in range(jobs):
                 processes.submit(int)  # so that all begin now, and inherit that an interrupt ends their runs alone
             signal.signal(signal.SIGINT, before)
             yield processes
+
+
+def beginning(threads: int) -> None:
+    """A process of `--jobs` takes its share of the threads, and ends with its command, also one that is killed."""
+    import torch
+
+    def end_together() -> None:
+        parent = multiprocessing.parent_process()
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    torch.set_num_threads(threads)
+    threading.Thread(target=end_together, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -241,6 +242,19 @@ def test_jobs_are_processes() -> None:
         assert pool is not None
         assert pool.submit(torch.get_num_threads).result() >= 1
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN  # an interrupt is for the program
+
+
+def test_jobs_end_with_a_command_that_is_killed() -> None:
+    program = """
+import os, signal
+from nstutils import cli
+with cli.executor(2, None) as pool:
+    print(pool.submit(abs, -2).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # its output ends when nobody holds it any more: neither the command nor its jobs
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.returncode) == ("2\n", -signal.SIGKILL)
 
 
 # --- bounds: numbers for which a claim holds, and for each of its parts others for which that part does not
