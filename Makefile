@@ -35,7 +35,7 @@ test: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 ifneq ($(CHROMIUM),)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m browser tests/browser
 else

@@ -218,6 +218,19 @@ def test_readme_and_lessons_tell_the_same_verdicts() -> None:
         for name, record in found.items():
             assert record is None or f"- `{name}`: **{cell(record)}**" in verdict(id).data
             assert record is None or record["claim"] == ROWS[id].claim
+            made = record["numbers"] if record else {}
+            assert (made.get("size"), made.get("steps")) in ((None, None), ROWS[id].effort[0][:2])
+
+
+def test_lessons_store_the_verdicts_that_they_print() -> None:
+    shown = 0
+    for path in sorted((TOOLS.parent / "notebooks" / "solutions").glob("*.ipynb")):
+        outputs = [o for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for o in cell.get("outputs", ())]
+        for text in ("".join(output.get("data", {}).get("text/markdown", "")) for output in outputs):
+            if found := re.match(r"\*\*`([a-z-]+)`\*\*, over all", text):
+                assert text == verdict(found[1]).data, path.name
+                shown += 1
+    assert shown > 20
 
 
 def test_what_made_every_committed_file_is_told() -> None:

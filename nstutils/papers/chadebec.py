@@ -205,7 +205,7 @@ ratio_row = Row(
     measure="as α/β falls the content loss rises at every step, the style loss and the correlation with the photograph fall",
     runs=lambda case: {label: ratio(value) for label, value in ROW.items()},
     seeds=(0, 1, 2),  # the correlations of 1e-1 and 1e-2 differ by less than a tenth
-    # the order is that of minima: after 100 steps of Adam the content loss is not there yet
+    # the order is that of minima, where L-BFGS comes sooner: after 100 steps of Adam the content loss is not there yet
     effort=((128, 45, SLOW), (512, 3000, ONCE)),
     numbers=lambda case: {
         "order of content": order([case.final(label, "content") for label in ROW]),
@@ -356,7 +356,7 @@ seeds = Row(
     measure="PSNR between any two at most 20 dB; losses spread by at most 3 % of their mean",
     runs=lambda case: {label: ONE | {"seed": seed} for label, seed in SEEDS.items()},
     seeds=(0,),
-    effort=((72, 400, LBFGS), (512, 3000, ONCE)),  # after 300 steps the losses still differ by how far each run has come
+    effort=((72, 300, LBFGS), (512, 3000, ONCE)),
     numbers=_spread,
     parts=lambda n: {
         "pictures differ": n["PSNR"] <= 20,

@@ -27,7 +27,7 @@ content_reconstruction = Row(
     runs=lambda case: {
         k: {"content_layers": (k,), "beta": 0.0, "raw_loss": True, "tv": 1.0, "dtype": "float32"} for k in LAYERS
     },
-    effort=((72, 450, SLOW), (512, 500, SLOW)),
+    effort=((72, 400, SLOW), (512, 500, SLOW)),
     numbers=lambda case: {k: min(100.0, measures.psnr(case.image(k), case.p)) for k in LAYERS},
     parts=lambda n: {
         "a to c at least 30 dB": min(five(n)[:3]) >= 30,
@@ -261,7 +261,7 @@ style_scale = Row(
     "file's), at least by a quarter in all for the texture alone, and by a tenth for what is in the picture and not in the "
     "photograph",
     runs=_scaled,
-    effort=((192, 60, {}), (512, 500, {})),
+    effort=((192, 100, {}), (512, 500, {})),
     numbers=lambda case: {
         k: measures.autocorrelation_length(case.image(k) if k.startswith("texture") else strokes(case.image(k), case.p))
         for k in SCALED
