@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -446,6 +447,17 @@ def test_values_gradients_and_changes_go_through_the_line(course: SimpleNamespac
     assert found["n"] == [1, None, "a", 2.5]
     assert weights[0] == 6
     assert weights[1].tolist() == [True, True]
+    one.line.close()
+
+
+def test_a_number_of_numpy_stays_a_number_on_the_line(course: SimpleNamespace) -> None:
+    """It came out as an array of one number, which is none to NumPy 2.4: an answer by SciPy got no points."""
+    one, two = (course.wire.Peer(end, trusting=k == 1) for k, end in enumerate(Pipe()))
+    two.functions.append(lambda: [np.float32(0.25), np.array(2.5), np.arange(3)[::-1]])
+    threading.Thread(target=two.serve, daemon=True).start()
+    number, alone, turned = one.call(0)
+    assert (float(number), float(alone), number.dtype) == (0.25, 2.5, np.float32)
+    assert turned.tolist() == [2, 1, 0]
     one.line.close()
 
 

@@ -204,7 +204,7 @@ def packed(value: Any, peer: Peer, blobs: list[bytes]) -> Any:
         )
         return ["tensor", str(value.dtype), list(value.shape), len(blobs) - 1, bool(value.requires_grad)]
     if isinstance(value, np.ndarray | np.generic):
-        return ["array", packed(torch.from_numpy(np.ascontiguousarray(value)), peer, blobs)]
+        return ["array", packed(torch.from_numpy(np.asarray(value, order="C")), peer, blobs)]
     if isinstance(value, torch.dtype):
         return ["dtype", str(value)]
     return odd(value, peer, blobs)
@@ -236,7 +236,7 @@ def unpacked(value: Any, peer: Peer, blobs: list[bytes]) -> Any:
     if kind == "tensor":
         return tensor(*rest[:2], blobs[rest[2]], bool(rest[3]))
     if kind == "array":
-        return unpacked(rest[0], peer, blobs).detach().numpy()
+        return unpacked(rest[0], peer, blobs).detach().numpy()[()]  # without dimensions a number, as NumPy has it
     if kind == "dtype":
         return DTYPES[rest[0]]
     if kind == "function":
