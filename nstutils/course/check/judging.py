@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from nstutils.library.settings import Settings
 
 Answer = Callable[..., Any]
-Mark = Sequence[float]
-Wrong = Mapping[str, Sequence[Mark]]  # the marks that a usual mistake leaves, by the sentence that names it
 Inputs = tuple[Any, ...]
 TRIES: Counter[str] = Counter()  # how often the answer to each exercise was refused since it was right
 RECORDED = ("quick", "classroom")  # preset and backbone of the lessons as they are committed
@@ -52,7 +50,7 @@ class Exercise:
     about: str
     given: Sequence[Inputs]
     wanted: Sequence[Any]
-    wrong: Wrong = field(default_factory=dict)
+    wrong: Mapping[str, Sequence[list[float]]] = field(default_factory=dict)  # the marks a mistake leaves, by its sentence
     gradient: bool = False
     fault: Callable[["Exercise", Answer], str] = by_values
 
@@ -80,14 +78,6 @@ class Exercise:
             found = [(answer(*map(_own, given)), wanted, given) for given, wanted in zip(self.given, self.wanted, strict=False)]
         seen = next((_difference(*one) for one in found if not alike(*one[:2])), "something that was asked for is missing")
         return f"{seen} (see the hint; a second try names the mistake)"
-
-
-def right(exercise: Exercise, answer: Answer) -> bool:
-    """Whether a reader's function is right, without a word: a lesson goes on with it, or with the library's."""
-    try:
-        return not exercise.fault(exercise, partial(tried, exercise.name, answer))
-    except CheckFailed:
-        return False
 
 
 def tried(name: str, answer: Answer, *given: Any) -> Any:
@@ -142,19 +132,15 @@ def _numbers(value: Any) -> Tensor:
 def mark(value: Any) -> list[float]:
     """What a value is known by: the lengths of its sides and a mixture of its numbers, from which none can be read."""
     numbers = _numbers(value)
-    return [*numbers.shape, float((numbers.flatten() * _shares(numbers)).sum())]
+    shares = torch.arange(1.0, numbers.numel() + 1, dtype=torch.float64).mul(0.6180339887).remainder(1) + 0.5
+    return [*numbers.shape, float((numbers.flatten() * shares).sum())]
 
 
-def _shares(numbers: Tensor) -> Tensor:
-    return torch.arange(1.0, numbers.numel() + 1, dtype=torch.float64).mul(0.6180339887).remainder(1) + 0.5
-
-
-def _leaves(found: Any, known: Mark) -> bool:
+def _leaves(found: Any, known: list[float]) -> bool:
     """Whether a value has this mark, to rounding."""
     *sides, mixture = mark(found)
-    numbers = _numbers(found)
-    scale = float((numbers.abs().flatten() * _shares(numbers)).sum())
-    return sides == list(known[:-1]) and abs(mixture - known[-1]) <= 1e-5 * scale + 1e-9
+    scale = mark(_numbers(found).abs())[-1]
+    return sides == known[:-1] and abs(mixture - known[-1]) <= 1e-5 * scale + 1e-9
 
 
 def _named(exercise: Exercise, answer: Answer) -> str:
