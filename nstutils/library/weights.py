@@ -182,7 +182,8 @@ def _of_wheel(path: Path) -> Weights:
                 kernel = kernel.permute(3, 2, 0, 1)  # height, width, in, out
                 if (block, index) == (1, 0):
                     kernel = kernel.flip(1)  # blue, green, red
-                state |= {f"conv{block}_{index + 1}.weight": kernel.contiguous(), f"conv{block}_{index + 1}.bias": bias}
+                state[f"conv{block}_{index + 1}.weight"] = kernel.contiguous()
+                state[f"conv{block}_{index + 1}.bias"] = bias
     extractor = scaled(build("vgg16-hed", state, HED_HEADER | {"sha256": ""}), HED_SCALES)
     return Weights(dict(converted(extractor, torch.float16).net.state_dict()), HED_HEADER)
 
