@@ -43,7 +43,6 @@ class Window:
 
     outer: Box
     inner: Box
-    last: tuple[bool, bool]  # whether it reaches the picture's lower and right edge
     strides: Mapping[str, int]  # of the layers
 
     def cut(self, picture: Tensor) -> Tensor:
@@ -61,9 +60,9 @@ class Window:
         return whole[..., rows, columns]
 
     def _part(self, layer: str, top: int, left: int) -> tuple[slice, slice]:
-        stride, (begin, end, first, stop) = self.strides[layer], self.inner
-        rows = slice((begin - top) // stride, None if self.last[0] else (end - top) // stride)
-        return rows, slice((first - left) // stride, None if self.last[1] else (stop - left) // stride)
+        stride, (begin, end, first, stop) = self.strides[layer], self.inner  # a last position may look beyond the edge
+        rows = slice((begin - top) // stride, -(-(end - top) // stride))
+        return rows, slice((first - left) // stride, -(-(stop - left) // stride))
 
 
 def spans(length: int, step: int) -> list[tuple[int, int]]:
@@ -79,7 +78,7 @@ class View:
     net: FeatureExtractor
     tile: int | None = None
 
-    def windows(self, size: tuple[int, int], layers: Sequence[str]) -> Iterator[Window]:
+    def windows(self, size: Sequence[int], layers: Sequence[str]) -> Iterator[Window]:
         """Tiles that cover a picture of `size` (height, width), aligned to the grid of the deepest of `layers`."""
         net, (height, width) = self.net, size
         if net.family != "vgg":
@@ -92,7 +91,7 @@ class View:
         for top, bottom in spans(height, step):
             for left, right in spans(width, step):
                 outer = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
-                yield Window(outer, (top, bottom, left, right), (bottom == height, right == width), strides)
+                yield Window(outer, (top, bottom, left, right), strides)
 
     def whole(self, size: Sequence[int]) -> bool:
         """Whether a picture of `size` is looked at in one piece."""
@@ -105,7 +104,7 @@ class View:
             return self.net(image, layers)
         found: dict[str, Tensor] = {}
         rows = {row.name: row for row in geometry(self.net)}
-        for window in self.windows((image.shape[-2], image.shape[-1]), layers):
+        for window in self.windows(image.shape[-2:], layers):
             for layer, values in self.net(window.cut(image), layers).items():
                 own, row = window.own(layer, values), rows[layer]
                 if layer not in found:
@@ -119,15 +118,14 @@ class View:
         loss = StyleLoss(dict.fromkeys(layers, torch.empty(1, 0, 0)), guides=guides)
         if self.whole(image.shape[-2:]):
             return loss.grams(loss.sums(self.net(image, layers)))
-        terms: Terms = {"style": (1.0, loss)}
-        return loss.grams(self._collected(image, terms, self._tiles(image, terms))["style"])
+        return loss.grams(self._collected(image, {"style": (1.0, loss)})["style"])
 
     @torch.no_grad()
     def losses(self, image: Tensor, terms: Terms) -> dict[str, Tensor]:
         """The raw losses of every term, one number a picture, without gradients."""
         if self.whole(image.shape[-2:]):
             return evaluate(self.net, image, terms)
-        return _values(image, terms, self._collected(image, terms, self._tiles(image, terms)))
+        return _values(image, terms, self._collected(image, terms))
 
     def gradient(self, image: Tensor, terms: Terms, scale: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The raw losses of every term, and the gradient of `scale` times their weighted sum by the pixels."""
@@ -136,13 +134,12 @@ class View:
             found = evaluate(self.net, x, terms)
             (slope,) = torch.autograd.grad((total(found, terms) * scale).sum(), x)
             return {name: loss.detach() for name, loss in found.items()}, slope.contiguous()
-        tiles = self._tiles(x, terms)
-        sums = self._collected(x, terms, tiles)
+        sums = self._collected(x, terms)
         leaves = [value.requires_grad_() for part in sums.values() for value in part.values()]
         found = _values(x, terms, sums)
         first, *slopes = torch.autograd.grad((total(found, terms) * scale).sum(), [x, *leaves], allow_unused=True)
         gradient = torch.zeros_like(x) if first is None else first.contiguous()
-        for window in tiles:
+        for window in self._tiles(x, terms):
             window.cut(gradient).add_(self._brought_back(window, x, terms, slopes))
         return {name: loss.detach() for name, loss in found.items()}, gradient
 
@@ -162,17 +159,17 @@ class View:
                 told = f"the loss {name!r} compares pictures as wholes, not in tiles of {self.tile} pixels"
                 raise UserError(f"{told}; give the network without a tile, or a smaller picture")
         layers = layers_of(loss for _, loss in terms.values())
-        return list(self.windows((image.shape[-2], image.shape[-1]), layers)) if layers else []
+        return list(self.windows(image.shape[-2:], layers)) if layers else []
 
-    def _collected(self, image: Tensor, terms: Terms, tiles: Sequence[Window]) -> SumsOf:
+    @torch.no_grad()
+    def _collected(self, image: Tensor, terms: Terms) -> SumsOf:
         """The sums of a whole picture."""
         sums: SumsOf = {}
-        with torch.no_grad():
-            for window in tiles:
-                for name, found in self._sums(window, window.cut(image), terms).items():
-                    so_far = sums.setdefault(name, {})
-                    for key, value in found.items():
-                        so_far[key] = so_far[key] + value if key in so_far else value
+        for window in self._tiles(image, terms):
+            for name, found in self._sums(window, window.cut(image), terms).items():
+                so_far = sums.setdefault(name, {})
+                for key, value in found.items():
+                    so_far[key] = so_far[key] + value if key in so_far else value
         return sums
 
     def _sums(self, window: Window, piece: Tensor, terms: Terms) -> SumsOf:
