@@ -43,32 +43,29 @@ def vgg(widths: Sequence[int] = VGG_WIDTHS, convs: Sequence[int] = VGG_CONVS["vg
             net.add_module(f"conv{block}_{index}", nn.Conv2d(channels, width, 3, padding=1))
             net.add_module(f"relu{block}_{index}", nn.ReLU())
             channels = width
-        net.add_module(f"pool{block}", _pooling(pool, 2, 2))
+        net.add_module(f"pool{block}", _pooling(pool, 2))
     return net
 
 
 def squeezenet(pool: str = "avg") -> nn.Sequential:
     """The convolutional part of SqueezeNet 1.1; module k here is module k of torchvision's `features`."""
-    net = nn.Sequential()
-    net.add_module("conv1", nn.Conv2d(3, 64, 3, stride=2))
+    net, channels = nn.Sequential(), 64
+    net.add_module("conv1", nn.Conv2d(3, channels, 3, stride=2))
     net.add_module("relu1", nn.ReLU())
-    blocks = {
-        1: [(64, 16, 64), (128, 16, 64)],
-        3: [(128, 32, 128), (256, 32, 128)],
-        5: [(256, 48, 192), (384, 48, 192), (384, 64, 256), (512, 64, 256)],
-    }
+    blocks = {1: [(16, 64)] * 2, 3: [(32, 128)] * 2, 5: [(48, 192)] * 2 + [(64, 256)] * 2}
     for number, fires in blocks.items():
-        net.add_module(f"pool{number}", _pooling(pool, 3, 2))
-        for offset, (channels, squeeze, expand) in enumerate(fires, start=number + 1):
+        net.add_module(f"pool{number}", _pooling(pool, 3))
+        for offset, (squeeze, expand) in enumerate(fires, start=number + 1):
             net.add_module(f"fire{offset}", Fire(channels, squeeze, expand))
+            channels = 2 * expand
     return net
 
 
-def _pooling(kind: str, size: int, stride: int) -> nn.Module:
+def _pooling(kind: str, size: int) -> nn.Module:
     if kind not in ("avg", "max"):
         raise UserError(f"pool {kind!r} is not known; choose 'avg' (as the papers) or 'max' (as VGG was trained)")
     # odd sizes are rounded up, as in the papers' Caffe: rounding down leaves a rim of pixels that no deep layer sees
-    return nn.AvgPool2d(size, stride, ceil_mode=True) if kind == "avg" else nn.MaxPool2d(size, stride, ceil_mode=True)
+    return nn.AvgPool2d(size, 2, ceil_mode=True) if kind == "avg" else nn.MaxPool2d(size, 2, ceil_mode=True)
 
 
 class FeatureExtractor(nn.Module):

@@ -35,6 +35,7 @@ Schedule = Terms | Callable[[int], Terms]  # the terms, or a function of the ste
 Net = FeatureExtractor | View
 Losses = dict[str, Tensor]
 State = Mapping[str, Any]
+Watch = Callable[["Step"], Any]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,6 @@ class Step:
     best: Tensor  # the picture with the lowest total so far (before this step's update)
     note: str  # what was rescued, or empty
     state: Callable[[], dict[str, Any]]  # all needed to go on from here
-
-
-Watch = Callable[[Step], Any]
 
 
 @dataclass
@@ -78,14 +76,16 @@ class _Place:
 def walk(view: View, s: _Place, terms: Schedule, steps: int, lr: float) -> Iterator[tuple[Tensor, Losses]]:
     """The plain loop: look at the losses, move the picture against their gradient, show what was seen, again. Who asks for
     the next step may change the place `s` before, to rescue a picture or to keep it in its range."""
-    move = UPDATES[s.method]
     while s.index < steps:
+        _notice(s, terms)
         s.index += 1
         losses, gradient = view.gradient(s.image, at(terms, s.index), s.scale)
         if s.method == "lbfgs":
             gradient.add_(_outside(s.image), alpha=2 * WALL)
-        before, s.image = s.image, s.image.clone()
-        move(s.image, gradient, _rate(s, lr, steps), s.update)
+            rate = lr * float(s.shrink[0])
+        else:
+            rate = lr * 0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps))
+        before, s.image = s.image, UPDATES[s.method](s.image, gradient, rate, s.update)
         yield before, losses
 
 
@@ -107,7 +107,6 @@ def descend(
     `warm` is what an optimiser remembers, to begin with; `resume` the `Step.state()` to go on from exactly."""
     lr, view = _checked_rate(method, lr, x), _view(net)
     s = _resumed(resume, method) if resume else _begun(view, x, at(terms, 1), method, warm or {})
-    _notice(s, terms, steps)
     for before, losses in walk(view, s, terms, steps, lr):
         value = paid = total(losses, at(terms, s.index))
         if method == "lbfgs":
@@ -119,19 +118,11 @@ def descend(
         yield Step(s.index, losses, value, s.image, s.best, note, s.state)
         if done:
             return
-        _notice(s, terms, steps)
 
 
 def _outside(x: Tensor) -> Tensor:
     """How far each pixel lies outside of [0, 1]."""
     return x - x.clamp(0, 1)
-
-
-def _rate(s: _Place, lr: float, steps: int) -> float:
-    """The learning rate of the step at hand."""
-    if s.method == "lbfgs":
-        return lr * float(s.shrink[0])
-    return lr * 0.5 * (1 + math.cos(math.pi * (s.index - 1) / steps))
 
 
 def at(terms: Schedule, step: int) -> Terms:
@@ -178,9 +169,9 @@ def _resumed(state: State, method: str) -> _Place:
     return _Place(**(dict(state) | {"update": dict(state["update"])}))
 
 
-def _notice(s: _Place, terms: Schedule, steps: int) -> None:
+def _notice(s: _Place, terms: Schedule) -> None:
     """Where another sum is minimised from the next step on, old totals and curvatures say nothing."""
-    if 0 < s.index < steps and callable(terms) and _identity(terms(s.index)) != _identity(terms(s.index + 1)):
+    if s.index and callable(terms) and _identity(terms(s.index)) != _identity(terms(s.index + 1)):
         s.lowest, s.first, s.stalled = torch.full_like(s.lowest, math.inf), torch.full_like(s.first, math.inf), 0
         s.update = {} if s.method == "lbfgs" else s.update
 
@@ -258,8 +249,7 @@ def optimise(
     gives the picture so far and its state, which `resume` goes on from. `watch` is shown every step."""
     refuse_unknown("optimise", unknown, list(inspect.signature(optimise).parameters)[3:-1])
     stage = Stage((x.shape[-2], x.shape[-1]), whole_number("steps", steps), terms)
-    ways: dict[str, Any] = {"progress": progress, "watch": watch, "stop": stop, "resume": resume}
-    result = coarse_to_fine(net, x, [stage], method=method, lr=lr, **ways)
+    result = coarse_to_fine(net, x, [stage], progress=progress, watch=watch, stop=stop, resume=resume, method=method, lr=lr)
     settings = {"size": max(stage.size), "steps": stage.steps, "method": method, "lr": RATES[method] if lr is None else lr}
     return Result(result.image, result.history, store.card(_view(net), settings, at(terms, 1)), result.state)
 

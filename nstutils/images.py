@@ -16,6 +16,7 @@ from nstutils.library.files import reason
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
+LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are to the eye
 
 
 def load(picture: str | os.PathLike[str] | InMemory, size: int | None = None, *, behind: str = "white") -> Tensor:
@@ -39,9 +40,8 @@ def checked(picture: Tensor, what: str, channels: int = 3) -> Tensor:
 
 def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
     """`image` with its long side at `size` pixels (aspect ratio kept), or at exactly (height, width); [0, 1] is kept."""
-    height, width = image.shape[-2:]
     size = fitted(image, size) if isinstance(size, int) else size
-    if size == (height, width):
+    if size == image.shape[-2:]:
         return image
     return torch.nn.functional.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
 
@@ -107,9 +107,6 @@ def to_pil(image: Tensor) -> Image.Image:
         raise UserError("this picture holds NaN, which is no colour; lower the learning rate or the weights that made it")
     pixels = image.detach().reshape(image.shape[-3:]).float().clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
-
-
-LUMA = (0.299, 0.587, 0.114)
 
 
 def luminance(image: Tensor) -> Tensor:

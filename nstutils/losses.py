@@ -14,6 +14,7 @@ from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor
 from nstutils.library.errors import UserError
 
 Activations = Mapping[str, Tensor]
+Terms = Mapping[str, tuple[float | Tensor, "Loss"]]
 Sums = dict[Any, Tensor]  # by layer, or what else a loss calls them
 Crop = Callable[[str, Tensor], Tensor]
 Weights = Sequence[float | Tensor] | None
@@ -40,9 +41,6 @@ class Summed(Loss, Protocol):
 def whole(layer: str, target: Tensor) -> Tensor:
     """A target for the whole picture, as it is; for a tile, `sums` is given a function that crops it instead."""
     return target
-
-
-Terms = Mapping[str, tuple[float | Tensor, Loss]]
 
 
 class _SelfProduct(torch.autograd.Function):
@@ -83,8 +81,8 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
     if features.ndim != 4:
         raise UserError(f"features are N x C x H x W, these are {tuple(features.shape)}; add the batch dimension with [None]")
     if guide is None:
-        return _product(features) / features[0, 0].numel()
-    return _product(features, unit(guide))
+        return _SelfProduct.apply(features.flatten(2)) / features[0, 0].numel()
+    return _guided(features, unit(guide))
 
 
 def unit(guide: Tensor) -> Tensor:
@@ -104,10 +102,8 @@ def check_size(guide: Tensor, features: Tensor) -> None:
         )
 
 
-def _product(features: Tensor, guide: Tensor | None = None) -> Tensor:
+def _guided(features: Tensor, guide: Tensor) -> Tensor:
     """The sum over positions, (T∘F)(T∘F)ᵀ."""
-    if guide is None:
-        return _SelfProduct.apply(features.flatten(2))
     check_size(guide, features)
     # a guide up to 1, so that a hard mask is exact in bfloat16 too; its scale comes back in float32
     top = guide.amax((-2, -1), keepdim=True).clamp(min=1e-30)
@@ -195,8 +191,10 @@ class StyleLoss:
         found: Sums = {}
         for layer in self.targets:
             features = activations[layer]
-            found[layer] = _product(features, crop(layer, unit(self.guides[layer])) if self.guides else None)
-            if not self.guides:
+            if self.guides:
+                found[layer] = _guided(features, crop(layer, unit(self.guides[layer])))
+            else:
+                found[layer] = _SelfProduct.apply(features.flatten(2))
                 found[layer, "positions"] = found[layer].new_tensor(float(features[0, 0].numel()))
         return found
 

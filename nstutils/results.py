@@ -5,7 +5,7 @@ import hashlib
 import html
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Result:
     image: Tensor
     history: dict[str, Any]
     card: dict[str, Any]
-    state: dict[str, Any] | None = field(default=None)
+    state: dict[str, Any] | None = None
 
     @property
     def finished(self) -> bool:

@@ -1,6 +1,6 @@
-"""How a picture is changed, in place, from its gradient, the learning rate and a memory: a dict, empty at first, in which
-tensors are replaced and none is changed. Step by step these give the numbers of `torch.optim`, whose first step imports
-torch's compiler: a second and a half, and 0.17 GB."""
+"""What a picture becomes by its gradient, the learning rate and a memory: a dict, empty at first, in which tensors are
+replaced and none is changed. Step by step these give the numbers of `torch.optim`, whose first step imports torch's compiler:
+a second and a half, and 0.17 GB."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FARTHEST = 0.3  # of its range that L-BFGS moves a pixel in one step
 
 
 @torch.no_grad()
-def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
+def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Kingma and Ba 2014: the mean gradient over the root of the mean square, both corrected for their start at zero."""
     if not memory:
         memory |= {"step": 0, "mean": torch.zeros_like(x), "square": torch.zeros_like(x)}
@@ -26,18 +26,18 @@ def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
     memory["mean"] = memory["mean"].lerp(gradient, 1 - first)
     memory["square"] = (memory["square"] * second).addcmul_(gradient, gradient, value=1 - second)
     size = (memory["square"].sqrt() / (1 - second ** memory["step"]) ** 0.5).add_(1e-8)
-    x.addcdiv_(memory["mean"], size, value=-rate / (1 - first ** memory["step"]))
+    return x.addcdiv(memory["mean"], size, value=-rate / (1 - first ** memory["step"]))
 
 
 @torch.no_grad()
-def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
+def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Downhill with momentum: nine tenths of the last move are kept."""
     memory["move"] = (memory["move"] * 0.9).add_(gradient) if memory else gradient.clone()
-    x.add_(memory["move"], alpha=-rate)
+    return x.add(memory["move"], alpha=-rate)
 
 
 @torch.no_grad()
-def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
+def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps. None moves a
     pixel by more than FARTHEST: the first guesses are far too small where a picture begins as the photograph."""
     g = gradient.reshape(-1)
@@ -49,13 +49,13 @@ def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> None:
         direction, length = _newton(memory, g), rate
     if float(g.dot(direction)) >= 0:
         length = 0.0
-    before = x.clone()
-    x.add_(direction.view_as(x), alpha=length)
-    farthest = float((x - before).abs().max())
+    moved = x.add(direction.view_as(x), alpha=length)
+    farthest = float((moved - x).abs().max())
     if FARTHEST < farthest < math.inf:
-        x.copy_(before + (x - before) * (FARTHEST / farthest))
+        moved = x + (moved - x) * (FARTHEST / farthest)
         length *= FARTHEST / farthest
     memory |= {"gradient": g.clone(), "direction": direction, "length": length}
+    return moved
 
 
 def _remember(memory: Memory, change: Tensor, move: Tensor) -> None:
@@ -78,7 +78,7 @@ def _newton(memory: Memory, g: Tensor) -> Tensor:
     return direction
 
 
-UPDATES: dict[str, Callable[[Tensor, Tensor, float, Memory], None]] = {"adam": adam, "lbfgs": lbfgs, "sgd": sgd}
+UPDATES: dict[str, Callable[[Tensor, Tensor, float, Memory], Tensor]] = {"adam": adam, "lbfgs": lbfgs, "sgd": sgd}
 
 
 def enlarged(memory: Memory, size: tuple[int, int]) -> Memory:

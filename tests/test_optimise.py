@@ -418,7 +418,12 @@ def test_cutting_the_picture_of_lbfgs_to_its_range_costs_next_to_nothing() -> No
 @first_order
 def test_the_learning_rate_fades_along_a_cosine(method: str, toy: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
-    monkeypatch.setitem(UPDATES, method, lambda x, gradient, rate, memory: rates.append(rate))
+
+    def unmoved(x: Tensor, gradient: Tensor, rate: float, memory: dict[str, Any]) -> Tensor:
+        rates.append(rate)
+        return x
+
+    monkeypatch.setitem(UPDATES, method, unmoved)
     list(descend(toy, picture(*SIZE), terms_for(toy), steps=4, method=method, lr=0.1))
     assert rates == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], rel=1e-5)
 
