@@ -3,17 +3,16 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 from torch import nn
 
 from nstutils import images
-from nstutils.backbones import FeatureExtractor, geometry
+from nstutils.backbones import FeatureExtractor, Layer, geometry
 from nstutils.descent import descend
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.losses import ContentLoss, StyleLoss, Terms, gram
@@ -67,27 +66,27 @@ def span(seconds: float) -> str:
 
 def work(net: FeatureExtractor, layers: Sequence[str], steps: Sequence[tuple[Size, int]]) -> float:
     """Floating-point operations of so many steps at some sizes: twice the convolutions' forward pass at every step."""
-    modules, rows = dict(net.net.named_children()), _reached(net, layers)
-    once = sum(2 * p.numel() / row.stride**2 for row in rows for p in modules[row.name].parameters() if p.ndim > 1)
+    reached = _reached(net, layers)
+    once = sum(2 * p.numel() / row.stride**2 for row, module in reached for p in module.parameters() if p.ndim > 1)
     return sum(2 * once * height * width * count for (height, width), count in steps)
 
 
-def _reached(net: FeatureExtractor, layers: Sequence[str]) -> Any:
-    """The rows of the network's table that a pass goes through to the deepest of `layers`."""
-    return geometry(net)[: max((net.layers.index(layer) + 1 for layer in layers), default=0)]
+def _reached(net: FeatureExtractor, layers: Sequence[str]) -> list[tuple[Layer, nn.Module]]:
+    """The rows of the network's table that a pass goes through to the deepest of `layers`, with their modules."""
+    deepest = max((net.layers.index(layer) + 1 for layer in layers), default=0)
+    return list(zip(geometry(net), net.net, strict=True))[:deepest]
 
 
 def memory(view: View, layers: Sequence[str], size: Size, method: str | None) -> int:
     """Bytes of a run at `size`: network, pictures, optimiser, activations; without a method of one pass without gradients."""
-    net, (height, width), each = view.net, size, view.net.weight.element_size()
-    pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * height * width
-    if not view.whole(size):
-        boxes = [window.outer for window in view.windows(size, layers)]
-        height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
-    kept, largest, modules = 0, 0, dict(net.net.named_children())
-    for row in _reached(net, layers):
+    net, each = view.net, view.net.weight.element_size()
+    pictures = {None: LOOKED_AT, "lbfgs": PICTURES + CURVATURES}.get(method, PICTURES) * 3 * 4 * size[0] * size[1]
+    boxes = [window.outer for window in view.windows(size, layers)]
+    height, width = max(b - t for t, b, _, _ in boxes), max(r - left for _, _, left, r in boxes)
+    kept, largest = 0, 0
+    for row, module in _reached(net, layers):
         here = row.channels * row.size(height) * row.size(width) * each
-        overwritten = isinstance(modules[row.name], nn.Conv2d) and row.name not in layers
+        overwritten = isinstance(module, nn.Conv2d) and row.name not in layers
         kept += here * ((method is not None and not overwritten) + (row.name in layers))  # a loss keeps its derivative too
         largest = max(largest, here)
     weights = sum(p.numel() for p in net.parameters()) * (4 + each)  # in float32, and as the steps use them
@@ -144,31 +143,29 @@ def tile_for(net: FeatureExtractor, layers: Sequence[str], size: Size, method: s
 
 def stepping(run: Ahead) -> float:
     """Seconds of the steps of a run, from a short timing of its network (about a second)."""
-    cost = _timed(run, run.net.net, run.method)
-    return sum((count + 1) * cost(_pixels(run.net, run.layers, size)) for size, count in run.steps)  # one more for its scale
+    return _seconds(run, run.method, [(run.net, size, count + 1) for size, count in run.steps])  # one more for its scale
 
 
 def passing(run: Ahead) -> float:
     """Seconds of the passes without gradients."""
-    cost = _timed(run, run.passes[0][0].net, None)
-    return sum(cost(_pixels(view, run.layers, size, 1.0)) for view, size in run.passes)
+    return _seconds(run, None, [(view, size, 1) for view, size in run.passes])
 
 
-def _timed(run: Ahead, net: FeatureExtractor, method: str | None) -> Callable[[float], float]:
-    """Seconds of a step (without a method: of a pass) by the number of pixels, from those of two squares of noise."""
+def _seconds(run: Ahead, method: str | None, looks: Sequence[tuple[View, Size, int]]) -> float:
+    """Seconds of so many steps (without a method: passes) at some sizes, from those of two squares of noise."""
     few, many = PROBES
-    short, long = (_quickest(run, net, method, side) for side in PROBES)
+    short, long = (_quickest(run, looks[0][0].net, method, side) for side in PROBES)
     slope = max(0.0, (long - short) / (many**2 - few**2))
     constant = max(0.0, short - slope * few**2)
-    return lambda pixels: constant + slope * pixels
+    each = TILED if method else 1.0  # by a pass a tile costs its pixels
+    return sum(count * (constant + slope * _pixels(view, run.layers, size, each)) for view, size, count in looks)
 
 
 def _pixels(view: View, layers: Sequence[str], size: Size, each: float = TILED) -> float:
     """The pixels that a step computes, margins and all; in tiles `each` counts for more: three passes instead of two."""
-    if view.whole(size):
-        return size[0] * size[1]
     boxes = [window.outer for window in view.windows(size, layers)]
-    return each * sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
+    pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in boxes)
+    return pixels if view.whole(size) else each * pixels
 
 
 def _quickest(run: Ahead, net: FeatureExtractor, method: str | None, side: int) -> float:
