@@ -3,6 +3,7 @@
 import os
 from base64 import b64encode
 from collections.abc import Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import anywidget
 import numpy as np
 import torch
 import traitlets
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,12 +40,11 @@ class Brush(anywidget.AnyWidget):
     def __init__(self, image: Tensor, labels: np.ndarray, regions: int) -> None:
         """`labels` is the map to begin with, height x width of whole numbers below `regions`."""
         self.image = image
-        height, width = labels.shape
         shown = images.resize(image, images.fitted(image, min(2 * LARGEST, max(image.shape[-2:]))))
         super().__init__(
             runs=encoded(labels),
-            height=height,
-            width=width,
+            height=labels.shape[0],
+            width=labels.shape[1],
             regions=regions,
             colours=list(plots.COLOURS[:regions]),
             picture="data:image/jpeg;base64," + b64encode(images.encoded(shown, ".jpg")).decode(),
@@ -76,10 +77,9 @@ class Brush(anywidget.AnyWidget):
     def save(self, where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
         """Write the masks as `--content-guide` takes them: region_1.png, ... in a folder, or one path for each region."""
         paths = self._paths(where)
-        empty = [number for number, mask in enumerate(self.masks, 1) if not mask.any()]
+        empty = ", ".join(str(number) for number, mask in enumerate(self.masks, 1) if not mask.any())
         if empty:
-            told = ", ".join(map(str, empty))
-            raise UserError(f"region {told} has 0 of {self.height * self.width} pixels; paint it, or take fewer regions")
+            raise UserError(f"region {empty} has 0 of {self.height * self.width} pixels; paint it, or take fewer regions")
         return [images.save(mask.expand(-1, 3, -1, -1), path) for mask, path in zip(self.masks, paths, strict=True)]
 
     def load(self, where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
@@ -152,10 +152,8 @@ def mapped(masks: Sequence[Tensor], size: tuple[int, int]) -> np.ndarray:
 
 def encoded(labels: np.ndarray) -> list[int]:
     """A map as runs: region, pixels, region, pixels, ... over all its rows after one another."""
-    flat = labels.ravel()
-    begins = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
-    lengths = np.diff(begins, append=len(flat))
-    return np.stack([flat[begins], lengths], 1).ravel().tolist()
+    runs = [(region, len(list(pixels))) for region, pixels in groupby(labels.ravel().tolist())]
+    return list(chain(*runs))
 
 
 def outlined(image: Tensor, masks: Sequence[Tensor]) -> Figure:
@@ -167,7 +165,7 @@ def outlined(image: Tensor, masks: Sequence[Tensor]) -> Figure:
     for number, (mask, colour) in enumerate(zip(masks, plots.COLOURS, strict=False), 1):
         inside = mask[0, 0].cpu().numpy()
         tint = np.zeros((*inside.shape, 4))
-        tint[..., :3], tint[..., 3] = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)], 0.35 * inside
+        tint[..., :3], tint[..., 3] = to_rgb(colour), 0.35 * inside
         axes.imshow(tint)
         if 0 < inside.mean() < 1:
             axes.contour(inside, [0.5], colors="white", linewidths=1.5)

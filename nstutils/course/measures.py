@@ -41,18 +41,13 @@ def autocorrelation_length(image: Tensor) -> float:
     values = values - values.mean((1, 2), keepdim=True)
     last, end = 1.0, min(image.shape[-2:]) // 2
     for apart in range(1, end):
-        alike = _alike(values, apart)
+        down = (values[:, apart:] * values[:, :-apart]).mean((1, 2))
+        across = (values[..., apart:] * values[..., :-apart]).mean((1, 2))
+        alike = ((down + across) / 2 / values.square().mean((1, 2))).mean().item()
         if alike < 1 / math.e:
             return apart - 1 + (last - 1 / math.e) / (last - alike)
         last = alike
     return float(end)
-
-
-def _alike(values: Tensor, apart: int) -> float:
-    """The mean autocorrelation, over channels, down and across, of maps C x H x W of mean 0."""
-    down = (values[:, apart:] * values[:, :-apart]).mean((1, 2))
-    across = (values[..., apart:] * values[..., :-apart]).mean((1, 2))
-    return ((down + across) / 2 / values.square().mean((1, 2))).mean().item()
 
 
 def correlation(one: Tensor, other: Tensor) -> float:

@@ -255,8 +255,7 @@ def strips(rows: Mapping[str, Sequence[Tensor]], heads: Sequence[str], width: fl
         for axes, batch in zip(panels, batches, strict=True):
             strip = torch.cat([torch.nn.functional.pad(one, (1, 1, 1, 1), value=1.0) for one in batch.split(1)], -1)
             axes.imshow(images.to_pil(strip), interpolation="bicubic")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
+            axes.set(xticks=[], yticks=[], frame_on=False)
         panels[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
         high += width / len(heads) * max(batch.shape[-2] / (batch.shape[-1] * len(batch)) for batch in batches)
     for axes, head in zip(figure.axes, heads, strict=False):

@@ -51,11 +51,15 @@ def blind(pictures: Sequence[str], rater: str, seed: int = 0) -> list[str]:
 
 def read(path: str | os.PathLike[str]) -> Ratings:
     """The ratings in a file, also in one that a spreadsheet saved (byte-order mark, semicolons, 4,0); refuses what is wrong."""
-    text = _text(Path(path))
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    file = Path(path)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        text = file.read_bytes().decode("utf-8-sig")
+        head = text.partition("\n")[0]
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count)))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there are no ratings {str(file)!r}; rate some pictures first, or give another file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not text in UTF-8; save it from your spreadsheet as 'CSV UTF-8'") from None
     except csv.Error as error:
         raise UserError(f"{path} is no table ({files.reason(error)}); look for a quote that is not closed") from None
     columns = [name.strip().lower() for name in lines[0]] if lines else []
@@ -65,22 +69,12 @@ def read(path: str | os.PathLike[str]) -> Ratings:
     at: dict[tuple[str, str], int] = {}
     for number, cells in enumerate(lines[1:], start=2):
         if any(cell.strip() for cell in cells):
-            rater, picture, rating = _line(f"{path}, line {number}", columns, cells)
+            where = f"{path}, line {number}"
+            rater, picture, rating = _line(where, columns, cells)
             if (rater, picture) in found:
-                twice = f"{path}, line {number} rates {picture!r} for {rater!r}, as line {at[rater, picture]} does"
-                raise UserError(f"{twice}; keep one of them")
+                raise UserError(f"{where} rates {picture!r} for {rater!r}, as line {at[rater, picture]} does; keep one of them")
             found[rater, picture], at[rater, picture] = rating, number
     return found
-
-
-def _text(path: Path) -> str:
-    """The file as text; what is no text is told."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there are no ratings {str(path)!r}; rate some pictures first, or give another file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not text in UTF-8; save it from your spreadsheet as 'CSV UTF-8'") from None
 
 
 def _line(where: str, columns: Sequence[str], cells: Sequence[str]) -> tuple[str, str, int]:

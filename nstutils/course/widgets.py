@@ -16,15 +16,12 @@ from nstutils.course import plots, ratings
 from nstutils.descent import Step
 from nstutils.library import files
 
-Draw = Callable[..., Figure]
 
-
-def explore(draw: Draw, words: str, **controls: Sequence[Any]) -> None:
+def explore(draw: Callable[..., Figure], words: str, **controls: Sequence[Any]) -> None:
     """Show sliders for the arguments of `draw`, each over a list of choices with the first one chosen; the figure follows. A
     page without a kernel shows a still figure of the first choices, described by `words`."""
-    box = sliders(draw, controls)
     first = draw(**{name: choices[0] for name, choices in controls.items()})
-    plots.present(first, words, also=live(box))
+    plots.present(first, words, also=live(sliders(draw, controls)))
 
 
 def live(widget: ipywidgets.Widget) -> dict[str, Any]:
@@ -32,40 +29,37 @@ def live(widget: ipywidgets.Widget) -> dict[str, Any]:
     return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
 
-def menus(controls: Mapping[str, Sequence[Any]]) -> dict[str, ipywidgets.SelectionSlider]:
-    """A slider for each name, over its choices, at the first of them; numbers rise from left to right."""
-    made = {}
-    for name, choices in controls.items():
-        numbers = all(isinstance(choice, int | float) for choice in choices)
-        made[name] = ipywidgets.SelectionSlider(
-            options=[(str(choice), choice) for choice in (sorted(choices) if numbers else choices)],
-            value=choices[0],
-            description=name.replace("_", " "),
-            continuous_update=False,
-            style={"description_width": "initial"},
-            layout=ipywidgets.Layout(width="min(100%, 480px)"),
-        )
-    return made
+def menu(name: str, choices: Sequence[Any]) -> ipywidgets.SelectionSlider:
+    """A slider over choices, at the first of them; numbers rise from left to right."""
+    numbers = all(isinstance(choice, int | float) for choice in choices)
+    return ipywidgets.SelectionSlider(
+        options=[(str(choice), choice) for choice in (sorted(choices) if numbers else choices)],
+        value=choices[0],
+        description=name.replace("_", " "),
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout={"width": "min(100%, 480px)"},
+    )
 
 
-def sliders(draw: Draw, controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBox:
+def sliders(draw: Callable[..., Figure], controls: Mapping[str, Sequence[Any]]) -> ipywidgets.VBox:
     """The sliders, what they stand at in words, and the figure."""
-    choices = menus(controls)
-    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", align_self="flex-start"))
+    menus = {name: menu(name, choices) for name, choices in controls.items()}
+    picture = ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
     told = ipywidgets.HTML()
 
     def redraw(_: Any = None) -> None:
-        chosen = {name: menu.value for name, menu in choices.items()}
+        chosen = {name: slider.value for name, slider in menus.items()}
         try:
             picture.value = plots.encoded(draw(**chosen), "png", 80)
-            told.value = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+            told.value = ", ".join(f"{slider.description} {slider.value}" for slider in menus.values())
         except Exception as error:  # a front end shows no traceback of a slider
             told.value = f"This choice cannot be drawn: {html.escape(files.reason(error))}"
 
-    for menu in choices.values():
-        menu.observe(redraw, names="value")
+    for slider in menus.values():
+        slider.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([*choices.values(), told, picture])
+    return ipywidgets.VBox([*menus.values(), told, picture])
 
 
 def preview(steps: int, stop: threading.Event | None = None, every: float = 0.5) -> Callable[[Step], None]:
@@ -119,7 +113,7 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
     numbers, narrow = range(ratings.LEAST, ratings.MOST + 1), {"button_width": "3em"}
     rating = ipywidgets.ToggleButtons(options=numbers, value=None, description="rating", style=narrow)
     blank = images.encoded(next(iter(pictures.values())).new_full((1, 3, 192, 256), 0.9), ".jpg")  # none is a broken picture
-    size = ipywidgets.Layout(width="min(100%, 384px)", align_self="flex-start")
+    size = {"width": "min(100%, 384px)", "align_self": "flex-start"}
     picture = ipywidgets.Image(value=blank, format="jpeg", layout=size)
     told, left, known = ipywidgets.HTML("Who rates? No name is kept, only a code made of it."), [""], {""}
 
