@@ -36,11 +36,10 @@ def apply_file(
     """
     net.share(style)
     folder, target = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
-    if temporal or (folder.is_dir() and target.suffix.lower() in frames.MOVING):
-        _clip(net, frames.read(source), target, style, size, temporal, progress)
-        return {}
-    if not folder.is_dir():
-        _file(net, pictures.find(source), target, style, size, progress)
+    joined = temporal or (folder.is_dir() and target.suffix.lower() in frames.MOVING)
+    if joined or not folder.is_dir():
+        clip = frames.read(source) if joined else frames.animation(pictures.find(source))
+        _file(net, clip, target, style, size, temporal, progress)
         return {}
     if target.exists() and (not target.is_dir() or target.samefile(folder)):
         raise UserError(f"{target} cannot take the pictures of {folder}; give another folder")
@@ -50,29 +49,24 @@ def apply_file(
     wrong = {}
     for path in tqdm(found, disable=not progress, desc="pictures", unit="picture", delay=0.3):
         try:
-            _file(net, path, target / path.name, style, size, False)
+            _file(net, frames.animation(path), target / path.name, style, size, False, False)
         except (ValueError, OSError) as error:
             wrong[path.name] = str(error)
     return wrong
 
 
-def _file(net: fast.TransformNet, path: Path, out: Path, style: fast.Style, size: int | None, progress: bool) -> None:
-    """One picture or animation."""
-    clip, end = frames.animation(path), out.suffix.lower()
-    if end not in (".gif", frames.FILM) and len(clip.times) == 1:
-        if out.exists() and out.samefile(path):
-            raise UserError(f"{out} is the file to read; give another name to save under")
-        files.writable(out, images.FORMATS)
-        images.save(fast.apply(net, images.load(path, size), style, progress=progress), out)
-    else:
-        _clip(net, clip, out, style, size, False, progress)
-
-
-def _clip(
+def _file(
     net: fast.TransformNet, clip: frames.Clip, out: Path, style: fast.Style, size: int | None, temporal: bool, progress: bool
 ) -> None:
-    """Every frame of a clip; one is in memory at a time."""
-    place, count = frames.place(out, clip), len(clip.times)
+    """One picture, or every frame of a clip; one is in memory at a time."""
+    count = len(clip.times)
+    if count == 1 and out.suffix.lower() not in (".gif", frames.FILM):
+        if out.exists() and out.samefile(clip.path):
+            raise UserError(f"{out} is the file to read; give another name to save under")
+        files.writable(out, images.FORMATS)
+        images.save(fast.apply(net, images.load(clip.path, size), style, progress=progress), out)
+        return
+    place = frames.place(out, clip)
     bar = tqdm(clip.frames(size), total=count, disable=not progress, desc="frames", unit="frame", delay=0.3)
     frames.write(steadied(net, bar, style) if temporal else (fast.apply(net, frame, style) for frame in bar), clip, place)
 

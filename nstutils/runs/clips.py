@@ -31,7 +31,6 @@ WEIGHTS = {"flow": 10.0, "difference": 1.0}  # of the temporal loss, over β; wi
 LATER = 0.5  # of the first frame's steps for each that begins from another: Ruder took 2000 and 1000
 
 Last = tuple[Tensor, Tensor] | None  # the frame before, and what was made of it
-Rows = list[dict[str, Any]]  # what the card tells of each frame
 # from a frame's number, the one before and the frame: its flow to the one before, and 1 where that shows the same
 Motion = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -146,20 +145,21 @@ def stylise_clip(
     problem = prepare(next(shot.frames()), style, chosen)
     frames.room(shot, target, problem.scales[-1].size)
     weight, source = weight_of(temporal, problem, weight), {"name": os.fspath(clip), "sha256": shot.sha256}
-    told = {"content": source, "temporal": temporal, "temporal_weight": weight}
-    card = run_card(problem) | {"settings": problem.task.settings | told, "finished": False}
-    rows = _earlier(target, folder, card["settings"], resume)
+    settings = problem.task.settings | {"content": source, "temporal": temporal, "temporal_weight": weight}
+    rows = _earlier(target, folder, settings, resume)
+    card = run_card(problem) | {"settings": settings, "finished": False, "frames": rows}
     words = announced(problem, count, temporal) if progress and not rows else ""
     if words:
         tqdm.write(words, file=sys.stderr)
     left = _made(problem, shot, folder, temporal, weight, len(rows)) if len(rows) < count else ()
     for row in tqdm(left, total=count, initial=len(rows), disable=not progress, desc="frames", unit="frame", delay=0.3):
         rows.append(row)
-        store.write_json(store.sealed(card | {"frames": rows}), store.card_path(target))
-    if len(rows) == count:
-        _put_together(rows, shot, target, folder)
-        store.write_json(store.sealed(card | {"finished": True, "frames": rows}), store.card_path(target))
-    return card | {"finished": len(rows) == count, "frames": rows}
+        store.write_json(store.sealed(card), store.card_path(target))
+    card["finished"] = len(rows) == count
+    if card["finished"]:
+        _put_together(shot, target, folder)
+        store.write_json(store.sealed(card), store.card_path(target))
+    return card
 
 
 def _checked(temporal: str, options: dict[str, Any]) -> Options:
@@ -172,7 +172,7 @@ def _checked(temporal: str, options: dict[str, Any]) -> Options:
     return chosen
 
 
-def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool) -> Rows:
+def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool) -> list[dict[str, Any]]:
     """To `resume`: what the card tells of the frames up to the first that is missing or was changed; else none may be there."""
     if not resume and folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds files already; go on with --resume, or give another name")
@@ -217,8 +217,8 @@ def announced(problem: Problem, count: int, way: str) -> str:
     return f"{count} frames will take {preflight.span(preflight.stepping(ahead))}{flows}, and {memory / 1e9:.1f} GB"
 
 
-def _put_together(rows: Rows, shot: frames.Clip, target: Path, folder: Path) -> None:
+def _put_together(shot: frames.Clip, target: Path, folder: Path) -> None:
     """An animation of its frames, which are kept no longer."""
     if folder != target and folder.exists():
-        frames.write((images.load(frames.numbered(folder, row["frame"])) for row in rows), shot, target)
+        frames.write((images.load(frames.numbered(folder, k + 1)) for k in range(len(shot.times))), shot, target)
         shutil.rmtree(folder)

@@ -112,19 +112,16 @@ def _folder(folder: Path) -> Clip:
             )
         places[place] = path
     ordered = tuple(places[place] for place in sorted(places))
-    sizes = [_size(path) for path in ordered]
+    sizes = []
+    for path in ordered:
+        with opened(path) as file:
+            file.load()  # or a damaged one would be found when others are painted
+            sizes.append(file.size)
     for path, size in zip(ordered, sizes, strict=True):
         if size != sizes[0]:
             told = f"{path.name} is {size[0]} x {size[1]} pixels, {ordered[0].name} {sizes[0][0]} x {sizes[0][1]}"
             raise UserError(f"{told}; bring all frames to one size")
     return Clip(folder, sizes[0], (SHOWN,) * len(ordered), files=ordered)
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height of a frame that was read whole."""
-    with opened(path) as file:
-        file.load()
-        return file.size
 
 
 def place(out: str | os.PathLike[str], clip: Clip) -> Path:

@@ -41,8 +41,9 @@ Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run 
 
 @dataclass(frozen=True)
 class Desk:
-    """What a sweep has at hand, so that each file is read once: pictures by their sha256 and size, and networks."""
+    """What a sweep has at hand: its folder; pictures by their sha256 and size, and networks, so that each file is read once."""
 
+    place: Path | None = None
     pictures: dict[tuple[str, int], Tensor] = field(default_factory=dict)
     network: Network = field(default_factory=lambda: lru_cache(maxsize=2)(backbone))
 
@@ -51,6 +52,7 @@ class Desk:
 class Run:
     """One run of a sweep, ready to be sent to another process."""
 
+    key: str  # the name under which it is stored: what it is, and who made it
     content: Picture
     styles: tuple[Picture, ...]
     options: Options
@@ -60,34 +62,26 @@ class Run:
     targets: str  # and those that agree in this the targets of their losses
     bytes: int  # that one more picture of its size takes
 
-    @property
-    def key(self) -> str:
-        """The name under which the run is stored: what it is, and who made it."""
-        return f"{store.fingerprint(self.settings)}-{store.fingerprint(self.program)[:8]}"
-
 
 def accepted(given: Mapping[str, Any], desk: Desk) -> Run | Exception:
     """A run made of its settings, or what is wrong with them."""
     try:
         options = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
-        run = accept(options.pop("content"), options.pop("style"), checked(options), desk.network)
-        resolved = replace(run.options, dtype=run.settings["dtype"], device=run.settings["device"])
-        return Run(run.content, run.styles, resolved, run.settings, store.program(), *_shared(run, desk))
+        task = accept(options.pop("content"), options.pop("style"), checked(options), desk.network)
+        o, told, (content, styles) = task.options, task.settings, _pictures(task, desk)
+        sizes = task.sizes(content)
+        task.style_sizes(styles, max(sizes[0]))  # refuses what no style has
+        one, none = (preflight.memory(View(task.net), task.layers, size, o.method) for size in (sizes[-1], (0, 0)))
+        scheduled = isinstance(o.layer_weights, Mapping)
+        apart = o.method == "lbfgs" or o.draft or o.tile or o.content_guide or o.style_loss != "gram" or scheduled
+        shared = {key: value for key, value in told.items() if key not in OWN + OTHERS} | {"sizes": sizes}
+        alike = store.fingerprint(told if apart else shared)
+        targets = store.fingerprint({key: value for key, value in told.items() if key not in OWN})
+        key = f"{store.fingerprint(told)}-{store.fingerprint(store.program())[:8]}"
+        resolved = replace(o, dtype=told["dtype"], device=told["device"])
+        return Run(key, task.content, task.styles, resolved, told, store.program(), alike, targets, one - none)
     except Exception as error:  # whatever it is, the other runs are not lost
         return error
-
-
-def _shared(run: Task, desk: Desk) -> tuple[str, str, int]:
-    """What runs of one batch have in common, what those with the same targets have, and the bytes of one more picture."""
-    o, (content, styles) = run.options, _pictures(run, desk)
-    wanted = run.sizes(content)
-    run.style_sizes(styles, max(wanted[0]))  # refuses what no style has
-    one, none = (preflight.memory(View(run.net), run.layers, size, o.method) for size in (wanted[-1], (0, 0)))
-    scheduled = isinstance(o.layer_weights, Mapping)
-    apart = o.method == "lbfgs" or o.draft or o.tile or o.content_guide or o.style_loss != "gram" or scheduled
-    alike: Any = {key: value for key, value in run.settings.items() if key not in OWN + OTHERS} | {"sizes": wanted}
-    targets = {key: value for key, value in run.settings.items() if key not in OWN}
-    return store.fingerprint(run.settings if apart else alike), store.fingerprint(targets), one - none
 
 
 def _pictures(run: Run | Task, desk: Desk) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -128,20 +122,20 @@ def stored(place: Path | None, key: str) -> Result | None:
     return None
 
 
-def planned(runs: Sequence[Run], ends: Ends, place: Path | None, batch: int | None) -> list[list[Run]]:
+def planned(runs: Mapping[str, Run], ends: Ends, place: Path | None, batch: int | None) -> list[list[Run]]:
     """What is left to do, in batches: those that were begun as they were, the rest by the settings of all runs."""
-    by_key, taken, jobs = {run.key: run for run in runs}, set(ends), []
+    taken, jobs = set(ends), []
     for keys in _begun(place).values():
-        if set(keys) <= set(by_key) and not set(keys) <= taken:
-            jobs.append([by_key[key] for key in keys])
+        if set(keys) <= set(runs) and not set(keys) <= taken:
+            jobs.append([runs[key] for key in keys])
             taken |= set(keys)
-    rest = ([run for run in chunk if run.key not in taken] for chunk in _chunks(runs, batch))
+    rest = ([run for run in chunk if run.key not in taken] for chunk in _chunks(list(runs.values()), batch))
     return jobs + [left for left in rest if left]
 
 
-def _record(place: Path | None, runs: Sequence[Run]) -> Path | None:
-    """The file of a batch that was begun: which runs share it, its tiles and its state."""
-    return place / f"{store.fingerprint([run.key for run in runs])}.batch.safetensors" if place else None
+def _begun(place: Path | None) -> dict[Path, list[str]]:
+    """The keys of the runs of every batch that was begun, by its file."""
+    return {path: _recorded(path).get("runs", []) for path in sorted(place.glob("*.batch.safetensors"))} if place else {}
 
 
 def _recorded(path: Path | None) -> dict[str, Any]:
@@ -151,11 +145,6 @@ def _recorded(path: Path | None) -> dict[str, Any]:
     return {}
 
 
-def _begun(place: Path | None) -> dict[Path, list[str]]:
-    """The keys of the runs of every batch that was begun, by its file."""
-    return {path: _recorded(path).get("runs", []) for path in sorted(place.glob("*.batch.safetensors"))} if place else {}
-
-
 def tidy(ends: Ends, place: Path | None) -> None:
     """Remove the files of batches whose runs have all ended."""
     for path, keys in _begun(place).items():
@@ -163,11 +152,11 @@ def tidy(ends: Ends, place: Path | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch | None = None) -> Ends:
+def made(job: Sequence[Run], desk: Desk, watch: Watch | None = None) -> Ends:
     """The runs of a job: together, or one by one where one of them, or too little memory, spoils the batch."""
     if len(job) > 1:
         try:
-            return _together(job, place, desk, watch)
+            return _together(job, desk, watch)
         except Exception as error:
             if isinstance(error, OSError) or not explained(error):  # a full disk or a bug: each would fail by itself too
                 return dict.fromkeys([run.key for run in job], error)
@@ -176,24 +165,26 @@ def made(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch | None
     ends: Ends = {}
     for run in job:
         try:
-            ends[run.key] = stored(place, run.key) or _together([run], place, desk, watch)[run.key]
+            ends[run.key] = stored(desk.place, run.key) or _together([run], desk, watch)[run.key]
         except Exception as error:  # told at the end, when the others are done
-            ends[run.key] = stored(place, run.key) or error  # another sweep in the same folder may have made it meanwhile
+            ends[run.key] = stored(desk.place, run.key) or error  # another sweep in the same folder may have made it meanwhile
         if ends[run.key] is None:
             break
     return ends
 
 
-def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch | None) -> Ends:
-    """The runs of a batch, kept one by one at its end; all None when they were stopped."""
-    begin, path = time.perf_counter(), _record(place, job)
+def _together(job: Sequence[Run], desk: Desk, watch: Watch | None) -> Ends:
+    """The runs of a batch, kept one by one at its end; all None when they were stopped. Its file, while it lasts, tells which
+    runs share it, its tiles and its state."""
+    begin, keys = time.perf_counter(), [run.key for run in job]
+    path = desk.place / f"{store.fingerprint(keys)}.batch.safetensors" if desk.place else None
     record = _recorded(path)
     problems = _problems(job, record, desk)
     setup, first = time.perf_counter() - begin, problems[0]
 
     def keep(state: dict[str, Any] | None) -> None:
         if path:
-            store.save_state({"runs": [run.key for run in job], "tile": first.net.tile, "state": state}, path)
+            store.save_state({"runs": keys, "tile": first.net.tile, "state": state}, path)
 
     if not record:
         keep(None)
@@ -204,12 +195,13 @@ def _together(job: Sequence[Run], place: Path | None, desk: Desk, watch: Watch |
     )  # fmt: skip
     if not result.finished:
         keep(result.state)
-        return dict.fromkeys([run.key for run in job])
-    ends = {run.key: _part(result, number, problems[number], setup) for number, run in enumerate(job)}
-    for key, end in ends.items() if place else ():
-        end.save(place / f"{key}.png")  # type: ignore[operator]
-    tidy(dict(ends), place)
-    return dict(ends)
+        return dict.fromkeys(keys)
+    done = {key: _part(result, number, problems[number], setup) for number, key in enumerate(keys)}
+    if path:
+        for key, end in done.items():
+            end.save(path.with_name(f"{key}.png"))
+        path.unlink(missing_ok=True)
+    return dict(done)
 
 
 def _problems(job: Sequence[Run], record: Mapping[str, Any], desk: Desk) -> list[Problem]:

@@ -57,26 +57,25 @@ def sweep(
     A setting may also name its own `content` or `style`. With `folder` every finished run is kept there, and the same call goes
     on where it was stopped; the pictures that come back have 8 bits, as their files. An `executor` (a pool of processes, Dask's
     `client.get_executor()`) gets the batches. `batch` is the most runs in one (default: by memory; 1: none)."""
-    place = _place(folder)
+    desk = jobs.Desk(_place(folder))
     if isinstance(settings, Mapping):
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")
-    desk = jobs.Desk()
     asked = [jobs.accepted({"content": content, "style": style} | common | dict(given), desk) for given in settings]
     runs = {run.key: run for run in asked if isinstance(run, Run)}
-    ends: Ends = {key: found for key in runs if (found := jobs.stored(place, key))}
-    if progress and place:
-        _tell_old([key for key in runs if key not in ends], place)
-    todo = jobs.planned(list(runs.values()), ends, place, batch)
+    ends: Ends = {key: found for key in runs if (found := jobs.stored(desk.place, key))}
+    if progress and desk.place:
+        _tell_old([key for key in runs if key not in ends], desk.place)
+    todo = jobs.planned(runs, ends, desk.place, batch)
     bar = tqdm(total=len(runs), initial=len(ends), disable=not progress, desc="sweep", bar_format=BAR, delay=0.3)
     try:
         with bar:
-            for some in _elsewhere(todo, place, executor, bar) if executor else _here(todo, place, desk, bar):
+            for some in _elsewhere(todo, desk.place, executor, bar) if executor else _here(todo, desk, bar):
                 ends |= some
                 if None in some.values():
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_stopped(ends, len(runs), place)) from None
-    jobs.tidy(ends, place)
+        raise KeyboardInterrupt(_stopped(ends, len(runs), desk.place)) from None
+    jobs.tidy(ends, desk.place)
     return _reported(settings, [_named(ends[run.key], run) if isinstance(run, Run) else run for run in asked])
 
 
@@ -106,7 +105,7 @@ def _named(end: Any, run: Run) -> Any:
     return dataclasses.replace(end, card=end.card | {"settings": json.loads(json.dumps(run.settings))})
 
 
-def _here(todo: Sequence[list[Run]], place: Path | None, desk: jobs.Desk, bar: tqdm) -> Iterator[Ends]:
+def _here(todo: Sequence[list[Run]], desk: jobs.Desk, bar: tqdm) -> Iterator[Ends]:
     """The jobs one after the other; the bar moves at every step."""
     for job in todo:
         end, share = bar.n + len(job), len(job) / (job[0].options.steps or 1)
@@ -114,7 +113,7 @@ def _here(todo: Sequence[list[Run]], place: Path | None, desk: jobs.Desk, bar: t
         def watch(step: Step, share: float = share, end: float = end) -> None:
             bar.update(min(share, end - bar.n))
 
-        yield jobs.made(job, place, desk, watch)
+        yield jobs.made(job, desk, watch)
         bar.update(end - bar.n)
 
 
@@ -136,13 +135,13 @@ def _elsewhere(todo: Sequence[list[Run]], place: Path | None, executor: Executor
 
 def agreed(job: Sequence[Run], place: Path | None) -> Ends:
     """The runs of a job on another process or computer, which must find the same pictures and weights there."""
-    desk = jobs.Desk()
+    desk = jobs.Desk(place)
     for run in job:
         here = accept(run.content, run.styles, run.options, desk.network).settings | store.program()
         differ = store.differences(here, run.settings | run.program)
         if differ:
             raise UserError(f"this worker would make another picture ({differ}); give it the same files, weights and versions")
-    return jobs.made(job, place, desk)
+    return jobs.made(job, desk)
 
 
 def _stopped(ends: Ends, count: int, place: Path | None) -> str:
