@@ -117,7 +117,8 @@ class TransformNet(nn.Module):
         if not styles or len(set(styles)) < len(styles):
             raise UserError(f"the styles are {', '.join(styles) or 'none'}; give at least one name, each once")
         TrainOptions(width=width, blocks=blocks, norm=norm, up=up)  # refuses what no network can have
-        self.styles, self.width, self.blocks, self.norm, self.up = tuple(styles), width, blocks, norm, up
+        self.styles = tuple(styles)
+        self.plan = {"styles": self.styles, "width": width, "blocks": blocks, "norm": norm, "up": up}
         unit = partial(Unit, styles=len(styles), norm=norm)
         wide = 4 * width
         down = [unit(3, width, 9), unit(width, 2 * width, 3, stride=2), unit(2 * width, wide, 3, stride=2)]
@@ -133,11 +134,8 @@ class TransformNet(nn.Module):
         dtype: torch.dtype = torch.float32,
         done: Callable[[], object] = lambda: None,
     ) -> Tensor:
-        """N x 3 x H x W in [0, 1] to the same; `style` (N x styles) says how much of each (None: the first alone). H and
-        W are multiples of 4.
-
-        `dtype` is the number type of the maps; the weights, the normalisation's sums and the result are float32. `done` is
-        called after every segment.
+        """N x 3 x H x W in [0, 1] to the same, H and W multiples of 4; `style` (N x styles) says how much of each (None: the
+        first alone). Only the maps are of `dtype`: weights, sums and the result are float32. After every segment comes `done`.
         """
         style = self.share().to(image).expand(len(image), -1) if style is None else style
         x = (image - 0.5).to(dtype, memory_format=torch.channels_last)
@@ -201,26 +199,24 @@ def apply(
 
 
 def _in_tiles(segments: list[Any], image: Tensor, style: Tensor, tile: int, dtype: torch.dtype, bar: tqdm) -> Tensor:
-    """The network segment by segment, each in tiles; what is held in between has about as many numbers as the picture."""
+    """The network segment by segment, each in tiles: a pass for the moments of each of its units, and one for the result.
+    What is held in between has about as many numbers as the picture."""
     x = (image - 0.5).to(dtype)
     for segment in segments:
-        x = _through(segment, x, style, max(16, tile * x.shape[-1] // image.shape[-1]), bar)
-    return x
-
-
-def _through(segment: Segment, x: Tensor, style: Tensor, tile: int, bar: tqdm) -> Tensor:
-    """One segment in tiles: a pass for the moments of each of its units, and one for the result."""
-    moments: list[Moments] = []
-    for count in range(1, len(segment) + 1):
-        moments.append(_moments(segment[:count], x, style, moments, tile))
+        part = max(16, tile * x.shape[-1] // image.shape[-1])
+        moments: list[Moments] = []
+        for count in range(1, len(segment) + 1):
+            moments.append(_moments(segment[:count], x, style, moments, part))
+            bar.update()
+        step, whole = _field(segment)[1], x.new_empty(0)
+        for piece, place, own in _pieces(segment, x, part):
+            y = segment(piece, style, moments)
+            if not whole.numel():
+                whole = y.new_empty((1, y.shape[1], *(round(side / step) for side in x.shape[-2:])))
+            whole[place] = y[own]
+        x = whole
         bar.update()
-    step, whole = _field(segment)[1], x.new_empty(0)
-    for place, y in _pieces(segment, x, tile, lambda piece: segment(piece, style, moments)):
-        if not whole.numel():
-            whole = y.new_empty((1, y.shape[1], *(round(side / step) for side in x.shape[-2:])))
-        whole[place] = y
-    bar.update()
-    return whole
+    return x
 
 
 def _moments(units: nn.ModuleList, x: Tensor, style: Tensor, before: Sequence[Moments], tile: int) -> Moments:
@@ -230,8 +226,8 @@ def _moments(units: nn.ModuleList, x: Tensor, style: Tensor, before: Sequence[Mo
         return last.mean, last.variance
     total = squares = x.new_zeros((), dtype=torch.float64)
     positions = 0
-    for _, y in _pieces(units, x, tile, lambda piece: last.convolved(units[:-1](piece, style, before))):
-        values = y.double()
+    for piece, _, own in _pieces(units, x, tile):
+        values = last.convolved(units[:-1](piece, style, before))[own].double()
         total, squares = total + values.sum((0, 2, 3)), squares + values.square().sum((0, 2, 3))
         positions += values[0, 0].numel()
     mean = total / positions
@@ -248,28 +244,26 @@ def _field(units: Iterable[Any]) -> tuple[float, float]:
     return reach, step
 
 
-def _pieces(units: nn.ModuleList, x: Tensor, tile: int, compute: Callable[[Tensor], Tensor]) -> Iterator[tuple[Place, Tensor]]:
-    """What `compute` makes of `x` in tiles of about `tile` positions and the margin that `units` look at: place and values."""
+def _pieces(units: nn.ModuleList, x: Tensor, tile: int) -> Iterator[tuple[Tensor, Place, Place]]:
+    """Parts of `x` of about `tile` positions and the margin that `units` look at; where the result of each belongs, and which
+    part of it is that."""
     reach, step = _field(units)
     grid = max(1, round(step))
     margin, tile = math.ceil((reach + 1) / grid) * grid, max(grid, tile // grid * grid)
-    height, width = x.shape[-2:]
-    for top, bottom in tiles.spans(height, tile):
-        for left, right in tiles.spans(width, tile):
+    for top, bottom in tiles.spans(x.shape[-2], tile):
+        for left, right in tiles.spans(x.shape[-1], tile):
             above, before = max(0, top - margin), max(0, left - margin)
-            piece = x[..., above : min(height, bottom + margin), before : min(width, right + margin)]
-            y = compute(piece.contiguous(memory_format=torch.channels_last))
+            piece = x[..., above : bottom + margin, before : right + margin].contiguous(memory_format=torch.channels_last)
             rows, columns = (slice(round(a / step), round(b / step)) for a, b in ((top, bottom), (left, right)))
             down, along = round(above / step), round(before / step)
-            own = y[..., rows.start - down : rows.stop - down, columns.start - along : columns.stop - along]
-            yield (..., rows, columns), own
+            own = slice(rows.start - down, rows.stop - down), slice(columns.start - along, columns.stop - along)
+            yield piece, (..., rows, columns), (..., *own)
 
 
 def save(net: TransformNet, path: str | os.PathLike[str], facts: Mapping[str, Any] | None = None) -> Path:
     """Write the network as safetensors; its plan and `facts` (how it was trained) stand in the header."""
     path = files.writable(path, (".safetensors",))
-    plan = {key: getattr(net, key) for key in ("styles", "width", "blocks", "norm", "up")}
-    weights.write(net.state_dict(), path, {"plan": json.dumps(plan), "facts": json.dumps(facts or {})})
+    weights.write(net.state_dict(), path, {"plan": json.dumps(net.plan), "facts": json.dumps(facts or {})})
     return path
 
 
@@ -278,21 +272,17 @@ def load(path: str | os.PathLike[str] = "fast") -> TransformNet:
     path = find(path)
     state, header = weights.read(path)
     try:
-        net = _planned(json.loads(header["plan"]), state)
+        plan = json.loads(header["plan"])
+        names, segments = plan["styles"], {key.split(".")[1] for key in state}
+        told = [len(names), plan["width"], plan["blocks"]]  # nothing large is made for a plan that is not the file's
+        found = [*state["segments.0.0.scale"].shape, len(segments) - 2]
+        if told != found or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError("the plan is of another network")
+        net = TransformNet(**plan)
         net.load_state_dict(state)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} is not a fast network of this project; make one with `nstutils fast train`") from error
     return net.eval()
-
-
-def _planned(plan: dict[str, Any], state: Mapping[str, Tensor]) -> TransformNet:
-    """The network of a plan, once the plan is that of the numbers in its file: nothing large is made for a wrong one."""
-    scale, names = state["segments.0.0.scale"], plan["styles"]
-    found = {"styles": scale.shape[0], "width": scale.shape[1], "blocks": len({key.split(".")[1] for key in state}) - 2}
-    told = {"styles": len(names), "width": plan["width"], "blocks": plan["blocks"]}
-    if found != told or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError("the plan is of another network")
-    return TransformNet(**plan)
 
 
 def facts(path: str | os.PathLike[str] = "fast") -> dict[str, Any]:

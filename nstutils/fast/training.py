@@ -85,7 +85,7 @@ class Photographs:
             if self.archive:
                 return self.archive.read(name)
             return (self.where / name if self.where else pictures.find(name)).read_bytes()
-        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise UserError(f"{name} in {self.where} cannot be read ({files.reason(error)}); take it out") from error
 
     def open(self, index: int) -> Image.Image:
@@ -273,11 +273,9 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, option
 def _take_over(net: fast.TransformNet, begin: str) -> None:
     """The values of an earlier network, which has the same plan."""
     earlier = fast.load(begin)
-    for name in ("styles", "width", "blocks", "norm", "up"):
-        if getattr(earlier, name) != getattr(net, name):
-            raise UserError(
-                f"{begin} has {name} {getattr(earlier, name)}, not {getattr(net, name)}; give those, or leave begin out"
-            )
+    for name, value in net.plan.items():
+        if earlier.plan[name] != value:
+            raise UserError(f"{begin} has {name} {earlier.plan[name]}, not {value}; give those, or leave begin out")
     net.load_state_dict(earlier.state_dict())
 
 
@@ -294,17 +292,18 @@ def _steps(run: Training, photos: Photographs) -> Iterator[FastStep]:
     """The steps that are left, noted in the history; the next crops are read while one is computed."""
     begin = time.perf_counter() - run.seconds
     readers = max(1, (os.cpu_count() or 1) // 2)
+    coming: deque[Future[tuple[Tensor, Tensor]]] = deque()
     with ThreadPoolExecutor(readers) as ahead:
-
-        def read(number: int) -> Future[tuple[Tensor, Tensor]]:
-            return ahead.submit(batch, photos, len(run.net.styles), run.options, number)
-
-        coming = deque(read(run.done + k) for k in range(1, readers + 1))
         while not run.finished:
-            coming.append(read(run.done + readers + 1))
+            while len(coming) <= readers:
+                coming.append(ahead.submit(batch, photos, len(run.net.styles), run.options, run.done + len(coming) + 1))
             step = _step(run, *coming.popleft().result())
             run.seconds = time.perf_counter() - begin
-            _note(run, step)
+            run.recent.append(step.losses | {"total": step.total})
+            if len(run.recent) == ROW or run.finished:
+                mean = {name: sum(row[name] for row in run.recent) / len(run.recent) for name in run.recent[0]}
+                run.rows.append({"step": run.done} | mean | {"seconds": run.seconds})
+                run.recent.clear()
             yield step
         ahead.shutdown(cancel_futures=True)
 
@@ -330,15 +329,6 @@ def _step(run: Training, crops: Tensor, of: Tensor) -> FastStep:
     return FastStep(number, {name: float(loss.detach().mean()) for name, loss in found.items()}, float(total.detach()), run.net)
 
 
-def _note(run: Training, step: FastStep) -> None:
-    """Into the history: the mean of every ROW steps."""
-    run.recent.append(step.losses | {"total": step.total})
-    if len(run.recent) == ROW or run.finished:
-        mean = {name: sum(row[name] for row in run.recent) / len(run.recent) for name in run.recent[0]}
-        run.rows.append({"step": run.done} | mean | {"seconds": run.seconds})
-        run.recent.clear()
-
-
 STANDS = ("card", "done", "seconds", "rows", "recent")  # what is kept of a training, beside its network and optimiser
 
 
@@ -357,25 +347,21 @@ def _keep(run: Training, target: Path) -> None:
 
 def _restore(run: Training, target: Path) -> None:
     """Put the run where the one at `target` stood; refuses one with other settings."""
-    saved = _saved(run.options.steps, target)
+    path = store.state_path(target)
+    if not path.exists() and target.exists() and (card := store.read_card(target)).get("finished"):
+        history, net = card["history"], fast.load(target).state_dict()
+        saved = {"card": card, "net": net, "done": run.options.steps, "seconds": history["seconds"]}
+        saved |= {"rows": history["steps"], "recent": []}
+    else:
+        saved = store.load_state(path)
+        if "optimiser" not in saved:
+            raise UserError(f"{path} is not the state of a training; begin afresh under another name")
     store.refuse_other(target, saved["card"], run.card["settings"])
     run.net.load_state_dict(saved["net"])
     if "optimiser" in saved:
         by_number = {int(number): moments for number, moments in saved["optimiser"]["state"].items()}
         run.optimiser.load_state_dict(saved["optimiser"] | {"state": by_number})
     run.done, run.seconds, run.rows, run.recent = (saved[name] for name in STANDS[1:])
-
-
-def _saved(steps: int, target: Path) -> dict[str, Any]:
-    """What was kept of a training: its state, or where it is finished what card and network say."""
-    path = store.state_path(target)
-    if path.exists() or not target.exists() or not (card := store.read_card(target)).get("finished"):
-        state = store.load_state(path)
-        if "optimiser" not in state:
-            raise UserError(f"{path} is not the state of a training; begin afresh under another name")
-        return state
-    history, net = card["history"], fast.load(target).state_dict()
-    return {"card": card, "net": net, "done": steps, "seconds": history["seconds"], "rows": history["steps"], "recent": []}
 
 
 def rehearse(
