@@ -23,8 +23,6 @@ STYLE_LOSSES = ("gram", "moments", "sliced", "emd")
 INITS = ("noise", "faint", "content", "style", "stripes")
 WAYS = ("independent", "warm", "warped", "flow", "difference")  # how a frame of a clip begins from the last, `runs.clips`
 LARGEST = 16384  # pixels on the long side: one layer of VGG would take 64 GB
-
-
 PAPERS: dict[str, Any] = {  # where the papers' runs differ from the defaults; Adam, coarse to fine, stands for their L-BFGS
     "method": "adam", "init": "noise", "tv": 0.0, "content_layers": ("relu4_2",), "style_scale": 1.0,
 }  # fmt: skip
@@ -165,23 +163,20 @@ def checked(options: Mapping[str, Any]) -> Options:
 def check(options: Any) -> None:
     """Refuse values that are not of their option's kind, within its bounds, or one of its choices."""
     for item in fields(options):
-        _check(item.name, getattr(options, item.name), item.metadata)
-
-
-def _check(name: str, value: Any, facts: Mapping[str, Any]) -> None:
-    kind = facts["kind"]
-    if value is None:
-        return
-    if kind == "int":
-        whole_number(name, value, facts.get("least", 1), facts.get("most", math.inf))
-    elif kind == "float":
-        _number(name, value, facts.get("positive", False), facts.get("most", math.inf))
-    elif kind == "repeated" and not isinstance(value, list | tuple):
-        raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
-    elif kind == "names" and isinstance(value, str):
-        raise UserError(f"{name} is {value!r}, but wants a list of layers; give [{value!r}]")
-    elif "choices" in facts and value not in facts["choices"]:
-        raise UserError(f"{name} {value!r} is not known; choose from {', '.join(facts['choices'])}")
+        name, value, facts = item.name, getattr(options, item.name), item.metadata
+        kind, most = facts["kind"], facts.get("most", math.inf)
+        if value is None:
+            continue
+        if kind == "int":
+            whole_number(name, value, facts.get("least", 1), most)
+        elif kind == "float":
+            _number(name, value, facts.get("positive", False), most)
+        elif kind == "repeated" and not isinstance(value, list | tuple):
+            raise UserError(f"{name} is not a list, but wants one mask for each style; put it in [ ]")
+        elif kind == "names" and isinstance(value, str):
+            raise UserError(f"{name} is {value!r}, but wants a list of layers; give [{value!r}]")
+        elif "choices" in facts and value not in facts["choices"]:
+            raise UserError(f"{name} {value!r} is not known; choose from {', '.join(facts['choices'])}")
 
 
 def scale_sizes(scales: str, size: int | None) -> list[int]:
@@ -201,8 +196,10 @@ def scale_sizes(scales: str, size: int | None) -> list[int]:
     return sizes
 
 
-def weights_for(name: str, values: Sequence[float], count: int, what: str) -> tuple[float, ...]:
-    """`values` as one weight for each of `count` things; refuses another number, negative ones and all zero."""
+def weights_for(name: str, values: Sequence[float] | None, usual: float, count: int, what: str) -> tuple[float, ...]:
+    """`values` (`usual` for each if None) as one weight for each of `count` things; refuses another number, negative ones and
+    all zero."""
+    values = [usual] * count if values is None else values
     for value in values:
         _number(name, value)
     if len(values) != count:
@@ -214,9 +211,7 @@ def weights_for(name: str, values: Sequence[float], count: int, what: str) -> tu
 
 def layer_schedule(weights: Any, count: int) -> dict[int, tuple[float, ...]]:
     """The weights of `count` style layers by the step they begin at, from a list, a dict {step: list}, or nothing (equal)."""
-    equal = [1 / count] * count
     table = {int(step): w for step, w in weights.items()} if isinstance(weights, Mapping) else {1: weights}
     if min(table, default=0) != 1:
         raise UserError(f"layer_weights begin at step {min(table, default=0)}, but step 1 needs weights too; give them first")
-    given = {step: equal if table[step] is None else table[step] for step in sorted(table)}
-    return {step: weights_for("layer_weights", values, count, "style layers") for step, values in given.items()}
+    return {step: weights_for("layer_weights", table[step], 1 / count, count, "style layers") for step in sorted(table)}

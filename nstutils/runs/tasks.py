@@ -37,7 +37,6 @@ class Task:
     exact: FeatureExtractor  # in float32
     dtype: torch.dtype  # of the steps
     size: int
-    long: tuple[int, ...]  # the long sides of the scales, where they are given
     steps: int
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
@@ -58,7 +57,7 @@ class Task:
 
     def sizes(self, content: Tensor) -> list[Size]:
         """(height, width) of every scale, coarse to fine: never more than steps, and the full size alone after a draft."""
-        long = list(self.long or [self.size])
+        long = scale_sizes(self.options.scales, self.size) or [self.size]
         if self.draft:
             return [images.fitted(content, self.size)]
         coarsest = COARSEST if self.options.init in ("noise", "faint", "stripes") else DETAILED
@@ -66,15 +65,15 @@ class Task:
             if min(images.fitted(content, long[0] // 2)) < self.exact.smallest(self.layers):
                 break
             long.insert(0, long[0] // 2)
-        return [images.fitted(content, pixels) for pixels in long[-min(len(long), self.steps) :]]
+        return [images.fitted(content, pixels) for pixels in long[-self.steps :]]
 
     def style_sizes(self, styles: Sequence[Tensor], size: int) -> list[Size]:
         """(height, width) of every style at the scale of `size` pixels, where the style layers see something; refuses a
         style_size that one of them cannot have."""
         for artwork, told in zip(styles if self.options.style_size else (), self.settings["style"], strict=False):
             check_style(self.exact, self.style_layers, self.options.style_size or 1, artwork, told["name"])
-        least = [_least(a, self.exact.smallest(self.style_layers)) for a in styles]
-        return [images.fitted(a, style_long(self.options, a, size, need)) for a, need in zip(styles, least, strict=True)]
+        short = self.exact.smallest(self.style_layers)
+        return [images.fitted(a, style_long(self.options, a, size, _least(a, short))) for a in styles]
 
 
 def check_style(net: FeatureExtractor, layers: Sequence[str], long: int, style: Tensor, name: str) -> None:
@@ -126,7 +125,7 @@ def accept(content: Picture, style: Picture | Sequence[Picture], options: Option
         raise UserError(f"{chosen.backbone} has no narrow copy to make a draft with; leave draft out, or {has}")
     exact = network(chosen.backbone, pool=options.pool, weights=options.weights).to(device)
     task = resolved(content, styles, options, exact, dtype)
-    what = _identified(task, device)
+    what = _identified(task)
     if not options.draft:
         return replace(task, settings=what)
     copy = network(COPIES[exact.name], pool=options.pool).to(device)
@@ -149,18 +148,17 @@ def resolved(content: Picture, styles: tuple[Picture, ...], o: Options, exact: F
         exact.check(own[name])
     given = None if o.layer_weights == "equal" else o.layer_weights
     weights = layer_schedule(given, len(own["style_layers"]))
-    equal = [1.0] * len(styles)
-    shares = weights_for("style_weights", equal if o.style_weights is None else o.style_weights, len(styles), "styles")
+    shares = weights_for("style_weights", o.style_weights, 1.0, len(styles), "styles")
     filled = replace(o, **own, layer_weights=given)
-    return Task(content, styles, filled, exact, dtype, long=tuple(long), layer_weights=weights, style_weights=shares, **own)
+    return Task(content, styles, filled, exact, dtype, layer_weights=weights, style_weights=shares, **own)
 
 
-def _identified(task: Task, device: torch.device) -> dict[str, Any]:
+def _identified(task: Task) -> dict[str, Any]:
     """The settings of a run: its options, with what its files hold in the place of their names."""
     o = task.options
     what = {f.name: getattr(o, f.name) for f in fields(o) if f.name not in ("weights", "device", "dtype")}
     what["init"] = o.init if o.init in INITS else identity(o.init)
-    what |= {"dtype": str(task.dtype).removeprefix("torch."), "device": device.type}
+    what |= {"dtype": str(task.dtype).removeprefix("torch."), "device": task.exact.weight.device.type}
     what |= {"content": identity(task.content), "style": [identity(picture) for picture in task.styles]}
     for key in ("content_guide", "style_guide"):
         what[key] = [identity(path) for path in what[key] or ()]

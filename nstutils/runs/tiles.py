@@ -79,7 +79,7 @@ class View:
     tile: int | None = None
 
     def windows(self, size: Sequence[int], layers: Sequence[str]) -> Iterator[Window]:
-        """What covers a picture of `size` (height, width): one window, or tiles aligned to the grid of the deepest of `layers`."""
+        """What covers a picture of `size` (height, width): one window, or tiles on the grid of the deepest of `layers`."""
         net, (height, width) = self.net, size
         if net.family != "vgg" and not self.whole(size):
             raise UserError(f"{net.name} cannot be computed in tiles, only a VGG can; take a smaller picture")
