@@ -228,7 +228,7 @@ class Stage:
     size: tuple[int, int]
     steps: int
     terms: Schedule
-    net: Net | None = None
+    net: View | None = None
 
 
 def optimise(
@@ -312,16 +312,15 @@ def _steps(
 def _row(number: int, step: Step, stage: Stage, seconds: float) -> dict[str, Any]:
     """One line of the history; it names the network where that is not the run's."""
     row = {"step": number, "size": max(stage.size), **store.plain(step.losses | {"total": step.total}), "seconds": seconds}
-    row |= {"backbone": _view(stage.net).net.name} if stage.net else {}
+    row |= {"backbone": stage.net.net.name} if stage.net else {}
     return row | ({"note": step.note} if step.note else {})
 
 
 def _show(bar: tqdm, row: Mapping[str, Any], loss: float) -> None:
-    if not bar.disable:
-        told = {name: row[name] for name in ("size", "backbone") if name in row}
-        bar.set_postfix({"loss": f"{loss:.4g}"} | told, refresh=False)
-        if "note" in row:
-            bar.write(row["note"])
+    told = {name: row[name] for name in ("size", "backbone") if name in row}
+    bar.set_postfix({"loss": f"{loss:.4g}"} | told, refresh=False)
+    if "note" in row and not bar.disable:
+        bar.write(row["note"])
     bar.update()
 
 
@@ -333,7 +332,6 @@ def _unfinished(number: int, step: Step, rows: list[dict[str, Any]], size: tuple
     return Result(images.resize(step.best.clamp(0, 1), size), history, {}, {"stage": number, "rows": rows, "step": state})
 
 
-@torch.no_grad()
 def _chosen(view: View, step: Step, terms: Terms) -> tuple[Tensor, dict[str, Any]]:
     """The last picture, or the best before it where that is better, in [0, 1]; and its losses."""
     last, best = step.image.clamp(0, 1), step.best.clamp(0, 1)

@@ -122,15 +122,14 @@ def with_luminance_of(image: Tensor, colours: Tensor) -> Tensor:
 def match_colour(image: Tensor, colours: Tensor) -> Tensor:
     """`image` with mean and covariance of its colours moved to those of `colours` (Gatys 2017, by symmetric roots)."""
 
-    def statistics(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def statistics(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pixels = picture[0].flatten(1).cpu().double()  # some accelerators have no float64
         values, vectors = torch.linalg.eigh(torch.cov(pixels, correction=0) + 1e-6 * torch.eye(3).double())
-        root = vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T
-        return pixels, pixels.mean(1, keepdim=True), root, torch.linalg.inv(root)
+        return pixels, pixels.mean(1, keepdim=True), vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T
 
-    pixels, mean, _, inverse = statistics(image)
-    _, wanted, root, _ = statistics(colours)
-    return (root @ inverse @ (pixels - mean) + wanted).view(image.shape).to(image).clamp(0, 1)
+    pixels, mean, own = statistics(image)
+    _, wanted, root = statistics(colours)
+    return (root @ torch.linalg.inv(own) @ (pixels - mean) + wanted).view(image.shape).to(image).clamp(0, 1)
 
 
 def in_grey(photograph: Tensor, artworks: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:

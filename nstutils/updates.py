@@ -16,7 +16,6 @@ REMEMBERED = 20  # steps whose curvature L-BFGS remembers
 FARTHEST = 0.3  # of its range that L-BFGS moves a pixel in one step
 
 
-@torch.no_grad()
 def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Kingma and Ba 2014: the mean gradient over the root of the mean square, both corrected for their start at zero."""
     if not memory:
@@ -29,14 +28,12 @@ def adam(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     return x.addcdiv(memory["mean"], size, value=-rate / (1 - first ** memory["step"]))
 
 
-@torch.no_grad()
 def sgd(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Downhill with momentum: nine tenths of the last move are kept."""
     memory["move"] = (memory["move"] * 0.9).add_(gradient) if memory else gradient.clone()
     return x.add(memory["move"], alpha=-rate)
 
 
-@torch.no_grad()
 def lbfgs(x: Tensor, gradient: Tensor, rate: float, memory: Memory) -> Tensor:
     """Nocedal 1980: Newton's step, with the curvature guessed from how the gradient changed over the last steps. None moves a
     pixel by more than FARTHEST: the first guesses are far too small where a picture begins as the photograph."""
