@@ -24,6 +24,8 @@ from nstutils.library.settings import BACKBONES, PRESETS
 from nstutils.papers import figures
 from nstutils.runs.options import WAYS, Options
 
+GO_ON = "go on with the same command and --resume"
+
 
 class Said(NamedTuple):
     """What a command says of one thing: a line for people, facts for programs, and whether it failed."""
@@ -44,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands; `stylise` and `fast train` are made from the fields of their options."""
     top = Parser(prog="nstutils", description="Neural style transfer: pictures, and what stands behind them.")
     top.add_argument("--version", action="version", version=f"nstutils {version('nstutils')}", help="show the version and exit")
-    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _stylise(commands.add_parser("stylise", help="one picture from two"))
     _figure(commands.add_parser("figure", help="the documents' experiments: their figures, and whether their claims hold",
                                 description="Draw figures of the documents, and check their claims in numbers."))  # fmt: skip
@@ -52,21 +54,22 @@ def parser() -> argparse.ArgumentParser:
                               description="Fast style transfer: train a network once, then one pass a picture."))  # fmt: skip
     get = commands.add_parser("fetch", help="download the papers' pictures or real networks", description="Download and keep.")
     get.add_argument("name", nargs="+", metavar="NAME", help=f"pictures (all), {', '.join([*fetch.WEIGHTS, *fetch.PICTURES])}")
-    _speaks(get, "a list of {name, path}", many=True)
-    get.set_defaults(run=run_fetch, needs=lambda args: "nstutils.library.weights" if {*args.name} & {*fetch.WEIGHTS} else "")
+    _does(get, run_fetch, lambda args: "nstutils.library.weights" if {*args.name} & {*fetch.WEIGHTS} else "",
+          "a list of {name, path}", many=True)  # fmt: skip
     doctor = commands.add_parser("doctor", help="show what is chosen on this computer, and why", description="What is here.")
     doctor.add_argument("--layers", metavar="BACKBONE", choices=BACKBONES,
                         help=f"a network's layers instead: {', '.join(BACKBONES)} (default: none)")  # fmt: skip
-    _speaks(doctor, "the report as an object, or a list of the layers")
-    doctor.set_defaults(run=run_doctor, needs=lambda _: "nstutils.doctor")
+    _does(doctor, run_doctor, lambda _: "nstutils.doctor", "the report as an object, or a list of the layers")
     return top
 
 
-def _speaks(command: argparse.ArgumentParser, facts: str, many: bool = False) -> None:
-    """The options of how a command says what it did; `facts` tells what JSON it gives: one value, or `many` in a list."""
+def _does(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], Iterator[Said]],
+          needs: Callable[[argparse.Namespace], str], facts: str, many: bool = False) -> None:  # fmt: skip
+    """What runs a command, the module that it needs, and the options of how it says what it did: `facts` tells what JSON it
+    gives, one value, or `many` in a list."""
     command.add_argument("--quiet", action="store_true", help="no progress, no word but errors (default: no)")
     command.add_argument("--json", action="store_true", help=f"print JSON for programs instead of lines: {facts} (default: no)")
-    command.set_defaults(many=many)
+    command.set_defaults(run=run, needs=needs, many=many)
 
 
 def _stylise(command: argparse.ArgumentParser) -> None:
@@ -82,8 +85,8 @@ def _stylise(command: argparse.ArgumentParser) -> None:
                          help=f"CONTENT is a clip: how each frame begins, {', '.join(WAYS)} (default: flow)")  # fmt: skip
     command.add_argument("--history", metavar="FILE.json", help="write the losses of every step there (default: nowhere)")
     command.add_argument("--resume", action="store_true", help="go on with an unfinished run of OUT (default: start afresh)")
-    _speaks(command, "{out, finished, steps, seconds, backbone, weights_sha256, final: the losses of OUT}")
-    command.set_defaults(run=run_stylise, needs=lambda _: "nstutils.transfer")
+    _does(command, run_stylise, lambda _: "nstutils.transfer",
+          "{out, finished, steps, seconds, backbone, weights_sha256, final: the losses of OUT}")  # fmt: skip
 
 
 def _figure(command: argparse.ArgumentParser) -> None:
@@ -98,12 +101,12 @@ def _figure(command: argparse.ArgumentParser) -> None:
     elsewhere.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: 1)")
     elsewhere.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster's scheduler that gets the runs, as "
                            "tcp://host:8786 (default: none)")  # fmt: skip
-    _speaks(command, "a list of {id, path, holds, seconds, backbone} or {id, error}; of list, the names", many=True)
-    command.set_defaults(run=run_figure, needs=lambda args: "" if "list" in args.id else "nstutils.papers.experiments")
+    _does(command, run_figure, lambda args: "" if "list" in args.id else "nstutils.papers.experiments",
+          "a list of {id, path, holds, seconds, backbone} or {id, error}; of list, the names", many=True)  # fmt: skip
 
 
 def _fast(command: argparse.ArgumentParser) -> None:
-    ways = command.add_subparsers(dest="way", required=True, metavar="train|apply", parser_class=Parser,
+    ways = command.add_subparsers(dest="way", required=True, metavar="train|apply",
                                   help="what to do; see nstutils fast train --help")  # fmt: skip
     train = ways.add_parser("train", help="a network for some styles", description="Train a network that paints in styles.")
     train.add_argument("style", nargs="+", metavar="STYLE", help="path or name of a style picture; one network learns them all")
@@ -111,8 +114,8 @@ def _fast(command: argparse.ArgumentParser) -> None:
     train.add_argument("--images", metavar="DIR|ZIP", help="photographs to train on (default: those inside scikit-image)")
     _options(train, TrainOptions)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished MODEL (default: start afresh)")
-    _speaks(train, "{out, finished, steps, seconds, backbone, weights_sha256, loss}")
-    train.set_defaults(run=run_fast_train, needs=lambda _: "nstutils.fast.training")
+    _does(train, run_fast_train, lambda _: "nstutils.fast.training",
+          "{out, finished, steps, seconds, backbone, weights_sha256, loss}")  # fmt: skip
     use = ways.add_parser("apply", help="a picture, a folder or an animation, in one pass", description="Paint in one pass.")
     use.add_argument("model", metavar="MODEL", help="network that `nstutils fast train` wrote, or the shipped one: fast")
     use.add_argument("source", metavar="IN", help="picture (path or known name), folder, animated GIF or WebP, or MP4")
@@ -121,8 +124,7 @@ def _fast(command: argparse.ArgumentParser) -> None:
     use.add_argument("--size", type=int, metavar="N", help="long side in pixels (default: as IN is)")
     use.add_argument("--temporal", action="store_true", help="IN is a clip, an animation or a folder of numbered frames: blend "
                      "each frame with the last, brought along the motion (default: no)")  # fmt: skip
-    _speaks(use, "{out, seconds, wrong: what could not be painted, by file}")
-    use.set_defaults(run=run_fast_apply, needs=lambda _: "nstutils.fast.files")
+    _does(use, run_fast_apply, lambda _: "nstutils.fast.files", "{out, seconds, wrong: what could not be painted, by file}")
 
 
 def _options(command: argparse.ArgumentParser, kind: Any) -> None:
@@ -186,17 +188,17 @@ def run_stylise(args: argparse.Namespace) -> Iterator[Said]:
     from nstutils.transfer import stylise
 
     worked = threading.Event()
-    own = {"out": args.out, "history": args.history, "resume": args.resume, "watch": lambda _: worked.set()}
-    result = stylise(args.content, args.style, progress=not args.quiet, **own, **options)
-    card, history = result.card, result.history
-    steps, line = len(history["steps"]), f"{args.out}: {result}"
-    facts = {"out": args.out, "finished": result.finished, "steps": steps, "seconds": history["seconds"]}
-    facts |= {name: card[name] for name in ("backbone", "weights_sha256")} | {"final": history.get("final")}
+    result = stylise(args.content, args.style, out=args.out, history=args.history, resume=args.resume,
+                     progress=not args.quiet, watch=lambda _: worked.set(), **options)  # fmt: skip
+    card, history, steps = result.card, result.history, len(result.history["steps"])
     if not worked.is_set():
         line = f"{args.out} is finished already ({steps} steps): nothing was left to do"
-    elif not result.finished:
-        line = (f"stopped after step {steps} of {card['settings']['steps']}: {args.out} is the picture so far; "
-                "go on with the same command and --resume")  # fmt: skip
+    elif result.finished:
+        line = f"{args.out}: {result}"
+    else:
+        line = f"stopped after step {steps} of {card['settings']['steps']}: {args.out} is the picture so far; {GO_ON}"
+    facts = {"out": args.out, "finished": result.finished, "steps": steps, "seconds": history["seconds"],
+             "backbone": card["backbone"], "weights_sha256": card["weights_sha256"], "final": history.get("final")}  # fmt: skip
     yield Said(line, facts, not result.finished)
 
 
@@ -206,15 +208,15 @@ def run_clip(args: argparse.Namespace, options: dict[str, Any]) -> Iterator[Said
 
     if args.history:
         raise UserError("--history is for pictures; the card of a clip, OUT.run.json, has the losses of every frame")
-    own = {"out": args.out, "temporal": args.temporal or "flow", "resume": args.resume, "progress": not args.quiet}
-    card = stylise_clip(args.content, args.style, **own, **options)
-    done = len(card["frames"])
-    seconds = sum(row["seconds"] for row in card["frames"])
+    card = stylise_clip(args.content, args.style, out=args.out, temporal=args.temporal or "flow", resume=args.resume,
+                        progress=not args.quiet, **options)  # fmt: skip
+    done, seconds = len(card["frames"]), sum(row["seconds"] for row in card["frames"])
     line = f"{args.out}: {done} frames, {seconds / max(1, done):.1f} s each"
     if not card["finished"]:
-        line = f"stopped: {done} frames are kept; go on with the same command and --resume"
-    facts = {"out": args.out, "finished": card["finished"], "frames": done, "seconds": seconds}
-    yield Said(line, facts | {name: card[name] for name in ("backbone", "weights_sha256")}, not card["finished"])
+        line = f"stopped: {done} frames are kept; {GO_ON}"
+    facts = {"out": args.out, "finished": card["finished"], "frames": done, "seconds": seconds,
+             "backbone": card["backbone"], "weights_sha256": card["weights_sha256"]}  # fmt: skip
+    yield Said(line, facts, not card["finished"])
 
 
 def run_figure(args: argparse.Namespace) -> Iterator[Said]:
@@ -249,16 +251,15 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
     if jobs < 1:
         raise UserError(f"jobs is {jobs}, but must be at least 1; give the number of processes")
     if address is not None:
-        with dask(address) as pool:
-            yield pool
+        with dask(address) as client:
+            yield client.get_executor()
     elif jobs == 1:
         yield None
     else:
         import torch
 
         share = max(1, torch.get_num_threads() // jobs)
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, beginning, (share,)) as processes:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), beginning, (share,)) as processes:
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             for _ in range(jobs):
                 processes.submit(int)  # so that all begin now, and inherit that an interrupt ends their runs alone
@@ -280,18 +281,15 @@ def beginning(threads: int) -> None:
     threading.Thread(target=end_together, daemon=True).start()
 
 
-@contextlib.contextmanager
-def dask(address: str, seconds: float = 10) -> Iterator[Executor]:
-    """The workers of a Dask cluster as an executor."""
+def dask(address: str, seconds: float = 10) -> Any:
+    """The client of a Dask cluster, to be closed at the end."""
     if not address.rpartition(":")[2].isdigit():
         raise UserError(f"--dask is {address!r}, but a scheduler's address has a port; give it as tcp://host:8786")
     distributed = optional("distributed", "--dask", "or give --jobs")
     try:
-        client = distributed.Client(address, timeout=seconds, set_as_default=False)
+        return distributed.Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(f"no Dask scheduler answers at {address!r}; start one, or leave out --dask") from error
-    with client:
-        yield client.get_executor()
 
 
 def run_fast_train(args: argparse.Namespace) -> Iterator[Said]:
@@ -302,14 +300,12 @@ def run_fast_train(args: argparse.Namespace) -> Iterator[Said]:
     done = train(args.style, args.images, out=args.out, resume=args.resume, progress=not args.quiet, **recipe)
     card, seconds = done.card, done.history["seconds"]
     last = done.history["steps"][-1] if done.history["steps"] else {"step": 0, "total": None}
-    facts = {"out": args.out, "finished": done.finished, "steps": last["step"], "seconds": seconds, "loss": last["total"]}
-    facts |= {name: card[name] for name in ("backbone", "weights_sha256")}
+    line = f"stopped on the way to step {args.steps}: {args.out} is the network so far; {GO_ON}"
     if done.finished:
         line = (f"{args.out}: {last['step']} steps, {seconds:.0f} s, {card['backbone']} {card['weights_sha256'][:8]}, loss "
                 f"{last['total']:.3f} of that of pictures left as they are; {args.out}.preview.jpg shows it")  # fmt: skip
-    else:
-        line = (f"stopped on the way to step {args.steps}: {args.out} is the network so far; go on with the same command and "
-                "--resume")  # fmt: skip
+    facts = {"out": args.out, "finished": done.finished, "steps": last["step"], "seconds": seconds, "loss": last["total"],
+             "backbone": card["backbone"], "weights_sha256": card["weights_sha256"]}  # fmt: skip
     yield Said(line, facts, not done.finished)
 
 

