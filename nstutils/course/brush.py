@@ -40,7 +40,7 @@ class Brush(anywidget.AnyWidget):
     def __init__(self, image: Tensor, labels: np.ndarray, regions: int) -> None:
         """`labels` is the map to begin with, height x width of whole numbers below `regions`."""
         self.image = image
-        shown = images.resize(image, images.fitted(image, min(2 * LARGEST, max(image.shape[-2:]))))
+        shown = images.resize(image, min(2 * LARGEST, max(image.shape[-2:])))
         super().__init__(
             runs=encoded(labels),
             height=labels.shape[0],

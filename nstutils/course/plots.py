@@ -38,7 +38,7 @@ def show(
     lines = max(title.count("\n") + 1 for title in titles) if titles else 0
     above = 0.15 * lines + (0.15 if lines else 0)
     figure = Figure(figsize=(width, rows * (width / columns * shape + above)), layout="constrained")
-    for axes, number in zip(figure.subplots(rows, columns, squeeze=False).flat, range(rows * columns), strict=True):
+    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if number < len(batch):
             few = max(batch[number].shape[-2:]) < 64  # whose pixels are to be seen
@@ -253,7 +253,7 @@ def strips(rows: Mapping[str, Sequence[Tensor]], heads: Sequence[str], width: fl
     high = 0.3
     for panels, (label, batches) in zip(figure.subplots(len(rows), len(heads), squeeze=False), rows.items(), strict=True):
         for axes, batch in zip(panels, batches, strict=True):
-            strip = torch.cat([torch.nn.functional.pad(one, (1, 1, 1, 1), value=1.0) for one in batch.split(1)], -1)
+            strip = torch.cat([*torch.nn.functional.pad(batch, (1, 1, 1, 1), value=1.0)], -1)
             axes.imshow(images.to_pil(strip), interpolation="bicubic")
             axes.set(xticks=[], yticks=[], frame_on=False)
         panels[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
@@ -269,8 +269,7 @@ def frame(figure: Figure, squares: Mapping[str, tuple[float, float, float]], num
     axes = figure.axes[number]
     for place, (label, (left, top, side)) in enumerate(squares.items()):
         colour = COLOURS[place % len(COLOURS)]
-        square = Rectangle((left - 0.5, top - 0.5), side, side, edgecolor=colour, fill=False, linewidth=2, label=label)
-        axes.add_patch(square)
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, edgecolor=colour, fill=False, linewidth=2, label=label))
     if len(squares) > 1:
         axes.legend(fontsize=8, loc="upper right")
     return figure

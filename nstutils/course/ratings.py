@@ -88,7 +88,7 @@ def _line(where: str, columns: Sequence[str], cells: Sequence[str]) -> tuple[str
     return told["rater"], told["picture"], rating_of(told["rating"], where)
 
 
-def rating_of(value: object, where: str = "this") -> int:
+def rating_of(value: object, where: str) -> int:
     """A rating as a whole number on the scale; refuses any other."""
     try:
         number = float(str(value).replace(",", "."))

@@ -113,8 +113,7 @@ def rating_sheet(pictures: Mapping[str, Tensor], path: str, seed: int = 0) -> ip
     numbers, narrow = range(ratings.LEAST, ratings.MOST + 1), {"button_width": "3em"}
     rating = ipywidgets.ToggleButtons(options=numbers, value=None, description="rating", style=narrow)
     blank = images.encoded(next(iter(pictures.values())).new_full((1, 3, 192, 256), 0.9), ".jpg")  # none is a broken picture
-    size = {"width": "min(100%, 384px)", "align_self": "flex-start"}
-    picture = ipywidgets.Image(value=blank, format="jpeg", layout=size)
+    picture = ipywidgets.Image(value=blank, format="jpeg", layout={"width": "min(100%, 384px)", "align_self": "flex-start"})
     told, left, known = ipywidgets.HTML("Who rates? No name is kept, only a code made of it."), [""], {""}
 
     def ask(who: str, before: str = "") -> None:
