@@ -6,54 +6,41 @@ from collections.abc import Sequence
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from nstutils import images
-from nstutils.backbones import STYLE_LAYERS, FeatureExtractor
+from nstutils.backbones import STYLE_LAYERS
 from nstutils.distances import CloudLoss
 from nstutils.library.pictures import data_folder
 from nstutils.library.weights import backbone
 from nstutils.losses import StyleLoss, gram
 from nstutils.papers.drawing import PHOTOGRAPH, STYLE, board, curves, named, per_pair, table
 from nstutils.papers.judging import order
-from nstutils.papers.rows import FINE, LAYERS, ONE, Case, Numbers, Row, Runs
+from nstutils.papers.rows import FINE, LAYERS, ONE, Case, Numbers, Row
 from nstutils.runs.options import STYLE_LOSSES
 
 COSTS = {"gram": 1.0, "moments": 1.3, "sliced": 2.4, "emd": 2.6}  # of a step, with AVX-512 and bfloat16
 
 
-def _in_equal_time(case: Case) -> Runs:
-    """Every distance, with as many steps as take the time of Gram's."""
-    return {kind: {"style_loss": kind, "steps": round(case.plan.steps / COSTS[kind])} for kind in STYLE_LOSSES}
-
-
-def judge(maker: str) -> FeatureExtractor:
-    """A network that did not make the pictures."""
-    return backbone("classroom" if maker == "squeezenet" else "squeezenet")
-
-
 @torch.no_grad()
-def left(x: Tensor, p: Tensor, a: Tensor, net: FeatureExtractor) -> Numbers:
-    """What is left of the photograph's distance from the artwork, by every distance."""
-    layers = STYLE_LAYERS[net.family]
-    found, before = net(x, layers), net(p, layers)
-    losses = {k: StyleLoss.of(net, a) if k == "gram" else CloudLoss.of(net, a, kind=k) for k in STYLE_LOSSES}
-    return {k: (loss(x, found) / loss(p, before)).item() for k, loss in losses.items()}
-
-
 def _compared(case: Case) -> Numbers:
-    """Of the picture of every distance its edges, and what another network sees: its style by each, and by all."""
-    found: Numbers = {}
+    """Of the picture of every distance its edges, and what is left of the photograph's distance from the artwork, to a network
+    that made none of the pictures: by each distance, and by all."""
     full = images.load(case.style)
     a = images.resize(full, images.fitted(full, min(2 * case.plan.size, max(full.shape))))  # as large as the runs saw it
+    net = backbone("classroom" if case.plan.backbone == "squeezenet" else "squeezenet")
+    layers = STYLE_LAYERS[net.family]
+    losses = {k: StyleLoss.of(net, a) if k == "gram" else CloudLoss.of(net, a, kind=k) for k in STYLE_LOSSES}
+    before = {k: loss(case.p, net(case.p, layers)) for k, loss in losses.items()}
+    found: Numbers = {}
     for kind in STYLE_LOSSES:
-        seen = left(case.image(kind), case.p, a, judge(case.plan.backbone))
-        found |= {f"edges, {kind}": case.edges(kind), f"style, {kind}": statistics.mean(seen.values())}
-        found |= {f"{kind} by {by}": value for by, value in seen.items()}
+        seen = net(case.image(kind), layers)
+        left = {k: (loss(case.image(kind), seen) / before[k]).item() for k, loss in losses.items()}
+        found |= {f"edges, {kind}": case.edges(kind), f"style, {kind}": statistics.mean(left.values())}
+        found |= {f"{kind} by {by}": value for by, value in left.items()}
     return found
 
 
-JUDGED = "style {{style, {0}:.0%}} left, edges {{edges, {0}:.2f}}, {{case.results[{0}].history[seconds]:.1f}} s"
+JUDGED = "style {{style, {0}:.0%}} left, edges {{edges, {0}:.2f}}, {{run.history[seconds]:.1f}} s"
 
 four_distances = Row(
     source="Heitz et al. 2021; Kolkin et al. 2019",
@@ -62,7 +49,8 @@ four_distances = Row(
     measure="what is left of the photograph's distance from the artwork in SqueezeNet, mean of the four distances: at most "
     "70 % for each, and of the largest over the smallest at most 1.25; the earth mover's edges correlate more with the "
     "photograph's than Gram's",
-    runs=_in_equal_time,
+    # as many steps as take the time of Gram's
+    runs=lambda case: {k: {"style_loss": k, "steps": round(case.plan.steps / COSTS[k])} for k in STYLE_LOSSES},
     seeds=(0,),  # it starts from the photograph: no chance
     effort=((128, 100, {}), (512, 500, {})),
     timed=True,
@@ -86,11 +74,6 @@ def styles(case: Case) -> list[str]:
     return shipped[:3] if case.plan.preset == "smoke" else shipped
 
 
-def _every_style(case: Case) -> Runs:
-    """The photograph in every style that ships, from four noises."""
-    return {f"{name}, {seed}": ONE | {"style": name, "seed": seed} for name in styles(case) for seed in DRAWN}
-
-
 @torch.no_grad()
 def trace(case: Case, style: str) -> float:
     """The trace of the artwork's Gram matrix over its filters, mean of the layers: how strongly they answer in all."""
@@ -98,21 +81,21 @@ def trace(case: Case, style: str) -> float:
     return statistics.mean(gram(f)[0].diagonal().mean().item() for f in seen.values())
 
 
-def _apart(case: Case, style: str, of_contrast: bool = False) -> float:
-    """How far the pictures of two seeds lie apart: root mean square, mean of the pairs; or that over their own contrast."""
+def _apart(case: Case, style: str) -> tuple[float, float]:
+    """How far the pictures of two seeds lie apart: root mean square, mean of the pairs; and that over their own contrast."""
     pictures = [case.image(f"{style}, {seed}") for seed in DRAWN]
     apart = statistics.mean((x - y).square().mean().sqrt().item() for x, y in itertools.combinations(pictures, 2))
-    return apart / statistics.mean(x.std().item() for x in pictures) if of_contrast else apart
+    return apart, apart / statistics.mean(x.std().item() for x in pictures)
 
 
 def _stability(case: Case) -> Numbers:
     """Trace and spread of every style, and their rank correlation."""
     traces = {name: trace(case, name) for name in styles(case)}
     rising = sorted(traces, key=traces.__getitem__)
-    found = {"Spearman": order([_apart(case, name) for name in rising])}
-    found["Spearman, of contrast"] = order([_apart(case, name, of_contrast=True) for name in rising])
-    for name in rising:
-        found |= {f"trace, {name}": traces[name], f"spread, {name}": _apart(case, name)}
+    spreads, of_contrast = zip(*(_apart(case, name) for name in rising), strict=True)
+    found = {"Spearman": order(spreads), "Spearman, of contrast": order(of_contrast)}
+    for name, spread in zip(rising, spreads, strict=True):
+        found |= {f"trace, {name}": traces[name], f"spread, {name}": spread}
     return found
 
 
@@ -140,7 +123,7 @@ style_trace = Row(
     claim="The larger the trace of a style's Gram matrix, the less stable the result over seeds.",
     measure="Spearman between the trace and the root mean square between the pictures of two of four seeds, over the ten "
     "styles that ship: at least 0.56, which chance gives once in twenty; the same over the pictures' own contrast is told",
-    runs=_every_style,
+    runs=lambda case: {f"{name}, {seed}": ONE | {"style": name, "seed": seed} for name in styles(case) for seed in DRAWN},
     seeds=(0,),  # it has four of its own
     # grain that no layer sees would be most of the spread from noise of full contrast. With `classroom` at 64 px and 100 steps
     # all three photographs reach the bound (0.71 to 0.87), at 96 px, which was run first, two; with 50 steps one

@@ -19,7 +19,7 @@ from nstutils.course.moving import Moving, moving
 from nstutils.course.plots import signed
 from nstutils.library.weights import backbone, structure
 from nstutils.motion import warp
-from nstutils.papers.drawing import METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, ended, history, named, said, table
+from nstutils.papers.drawing import ENDED, METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, history, named, said, table
 from nstutils.papers.judging import five, kept, order, place, whole
 from nstutils.papers.rows import FINE, LAYERS, LBFGS, ONCE, ONE, SLOW, Case, Numbers, Pairs, Row, Runs, ratio
 from nstutils.results import Result
@@ -311,12 +311,11 @@ def _by_start(case: Case) -> Numbers:
 
 def _from_starts(cases: Sequence[Case]) -> Figure:
     """Start pictures above, results below."""
-    case, labels = cases[0], ("noise", "content", "style", "stripes", "stripes, longer")
-    bars = images.stripes(case.shape)
+    case, bars = cases[0], images.stripes(cases[0].shape)
     above = [images.noise(case.shape, case.seed), case.p, case.covering, bars, bars]
-    titles = (*labels[:3], f"stripes, {case.plan.steps} steps", f"stripes, {_longer(case)} steps")
-    captions = [[], [said(ended(label), case) for label in labels]]
-    return board([above, [case.image(k) for k in labels]], titles, ("start", "end"), captions, width=12)
+    titles = ("noise", "content", "style", f"stripes, {case.plan.steps} steps", f"stripes, {_longer(case)} steps")
+    captions = [[], [said(ENDED, case, label) for label in case.results]]
+    return board([above, [case.image(k) for k in case.results]], titles, ("start", "end"), captions, width=12)
 
 
 initialisation = Row(
@@ -362,7 +361,7 @@ seeds = Row(
         "pictures differ": n["PSNR"] <= 20,
         "losses agree": max(n["spread of content"], n["spread of style"]) <= 0.03,
     },
-    draw=table(*((label, label, ended(label)) for label in SEEDS), name=named),
+    draw=table(*((label, label, ENDED) for label in SEEDS), name=named),
 )
 
 
@@ -447,12 +446,12 @@ def _lowest(told: Mapping[str, Any], seconds: float) -> float:
     return min(row["total"] for row in steps if row["seconds"] <= seconds or row is steps[0])
 
 
-SPENT = "total {{case.results[{0}].history[final][total]:.4g}}, {{case.results[{0}].history[seconds]:.1f}} s"
+SPENT = "total {run.history[final][total]:.4g}, {run.history[seconds]:.1f} s"
 
 
 def _raced(cases: Sequence[Case]) -> Figure:
     """Results of the three methods, and their totals over the seconds."""
-    figure = table(*((name, label, SPENT.format(label)) for label, name in METHODS.items()), under=2.8, most=1)(cases)
+    figure = table(*((name, label, SPENT) for label, name in METHODS.items()), under=2.8, most=1)(cases)
     lines = {name: history(cases[0], label, "total", "seconds") for label, name in METHODS.items()}
     curves(figure, lines, "seconds", "total").set_yscale("log")
     return figure

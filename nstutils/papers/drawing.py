@@ -13,7 +13,7 @@ from nstutils.course.plots import look
 from nstutils.papers.rows import Case
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-Words = str | Callable[[Case], str]  # of a case: a text with its numbers and itself, as `case`, in braces; or a function
+Words = str | Callable[[Case], str]  # in braces: the numbers of a case, itself as `case`, a run of it as `run`; or a function
 Column = tuple[Words, str | Callable[[Case], Tensor], Words]  # title, a run's label or a picture of the case, caption
 Drawing = Callable[[Sequence[Case]], Figure]
 
@@ -21,6 +21,7 @@ PHOTOGRAPH: Column = ("photograph", lambda case: case.p, "")
 STYLE: Column = ("style", lambda case: case.covering, "")
 METHODS = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "SGD"}
 LEFT = "content {content left:.0%}, style {style left:.0%}"
+ENDED = "content {run.history[final][content]:.3g}, style {run.history[final][style]:.3g}"
 
 
 def board(
@@ -85,36 +86,29 @@ def table(*columns: Column, name: Words = "", width: float = 9, under: float = 0
     def draw(cases: Sequence[Case]) -> Figure:
         shown = per_pair(cases)[:most]
         rows = [[case.image(x) if isinstance(x, str) else x(case) for _, x, _ in columns] for case in shown]
-        captions = [[said(caption, case) for *_, caption in columns] for case in shown]
-        titles = [said(title, shown[0]) for title, *_ in columns]
+        captions = [[said(caption, case, x) for _, x, caption in columns] for case in shown]
+        titles = [said(title, shown[0], x) for title, x, _ in columns]
         names = [said(name, case) for case in shown] if name else ()
         return board(rows, titles, names, captions if any(map(any, captions)) else (), width, under)
 
     return draw
 
 
-def said(words: Words, case: Case) -> str:
-    """Words about a case."""
-    return words.format_map({**case.numbers, "case": case}) if isinstance(words, str) else words(case)
+def said(words: Words, case: Case, run: Any = "") -> str:
+    """Words about a case, or about its run of this label."""
+    if isinstance(words, str):
+        return words.format_map({**case.numbers, "case": case, "run": case.results.get(run)})
+    return words(case)
 
 
 def per_pair(cases: Sequence[Case]) -> list[Case]:
     """The first case of each pair of pictures."""
-    first: dict[tuple[str, str], Case] = {}
-    for case in cases:
-        first.setdefault((case.content, case.style), case)
-    return list(first.values())
+    return [next(group) for _, group in itertools.groupby(cases, named)]
 
 
 def named(case: Case) -> str:
     """The pair of a case."""
     return f"{case.content} + {case.style}"
-
-
-def ended(label: str) -> str:
-    """Words for both losses of the picture of a run."""
-    final = f"case.results[{label}].history[final]"
-    return f"content {{{final}[content]:.3g}}, style {{{final}[style]:.3g}}"
 
 
 def history(case: Case, label: str, name: str, against: str = "step") -> tuple[list[float], list[float]]:

@@ -1,6 +1,7 @@
 """`figure(id)`: the runs of a row of the documents, made or found, measured, judged and drawn. A claim holds when all its
 parts do for every pair of pictures, by the medians over the seeds; the bounds were fixed before anything was run."""
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,15 +20,14 @@ from nstutils.library import files
 from nstutils.library.errors import UserError
 from nstutils.library.settings import PRESETS, settings
 from nstutils.papers import beyond, chadebec, gatys, koc, shuvo, upes
-from nstutils.papers.drawing import signed
+from nstutils.papers.drawing import named, signed
 from nstutils.papers.judging import kept, place, verdict
-from nstutils.papers.rows import Case, Numbers, Plan, Row
+from nstutils.papers.rows import Case, Plan, Row
 from nstutils.results import Result
 from nstutils.runs import store
 from nstutils.runs.sweeps import sweep
 from nstutils.runs.tasks import identity
 
-Job = Callable[[], dict[str, Result]]
 ROWS = {
     name.replace("_", "-"): row
     for document in (gatys, chadebec, koc, shuvo, upes, beyond)
@@ -100,28 +100,28 @@ def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: b
     """The cases of a row with their results."""
     pairs, seeds = (row.pairs[: row.few], row.seeds[:1]) if plan.preset == "smoke" else (row.pairs, row.seeds)
     cases = [Case(plan, content, style, seed) for content, style in pairs for seed in seeds] or [Case(plan)]
+    pool = None if row.timed else executor
     if row.made:
-        pool = None if row.timed else executor
-        jobs = [partial(kept, _place(id, case), partial(row.made, case, progress and not pool)) for case in cases]
-        return [replace(case, results=one) for case, one in zip(cases, _made(jobs, pool, progress), strict=True)]
-    if not row.runs:
+        found = _made(id, row.made, cases, pool, progress)
+    elif row.runs:
+        asked = [row.runs(case) for case in cases]
+        options = [plan.options | case.given | own for case, runs in zip(cases, asked, strict=True) for own in runs.values()]
+        folder, batch = (plan.folder / "timed", 1) if row.timed else (plan.folder, 4 if pool else None)
+        done = iter(sweep("", "", options, folder=folder, executor=pool, progress=progress, batch=batch))  # each names its own
+        found = [{label: next(done) for label in runs} for runs in asked]
+    else:
         return cases
-    asked = [row.runs(case) for case in cases]
-    options = [
-        plan.options | {"content": case.content, "style": case.style, "seed": case.seed} | own
-        for case, runs in zip(cases, asked, strict=True)
-        for own in runs.values()
-    ]
-    how: dict[str, Any] = {"folder": plan.folder, "executor": executor, "batch": 4 if executor else None}
-    if row.timed:  # apart from what was made in batches
-        how = {"folder": plan.folder / "timed", "batch": 1}
-    done = iter(sweep(cases[0].content, cases[0].style, options, progress=progress, **how))
-    found = [{label: next(done) for label in runs} for runs in asked]
     return [replace(case, results=one) for case, one in zip(cases, found, strict=True)]
 
 
-def _made(jobs: Sequence[Job], executor: Executor | None, progress: bool) -> list[dict[str, Result]]:
-    """The results of cases that no sweep makes, one after the other, or each on an executor."""
+def _made(
+    id: str, make: Callable[[Case, bool], dict[str, Result]], cases: Sequence[Case], executor: Executor | None, progress: bool
+) -> list[dict[str, Result]]:
+    """The results of cases that no sweep makes, kept by all that decides them; made one by one, or each on an executor."""
+    jobs = []
+    for case in cases:
+        what = [case.plan.options, case.seed, identity(case.content), identity(case.style), fast.facts()["sha256"]]
+        jobs.append(partial(kept, place(case.plan, id, what), partial(make, case, progress and not executor)))
     if not executor:
         return [job() for job in jobs]
     futures = [executor.submit(job) for job in jobs]
@@ -133,22 +133,13 @@ def _made(jobs: Sequence[Job], executor: Executor | None, progress: bool) -> lis
             future.cancel()
 
 
-def _place(id: str, case: Case) -> Path:
-    """Where the results of a case are kept that no sweep makes: by all that decides them."""
-    what = [case.plan.options, case.seed, identity(case.content), identity(case.style), fast.facts()["sha256"]]
-    return place(case.plan, id, what)
-
-
 def judged(row: Row, cases: Sequence[Case]) -> tuple[bool | None, dict[str, Any]]:
     """Whether the claim holds for these cases (None where it is not to be judged by them), and the numbers of the JSON."""
-    plan, told = cases[0].plan, []
-    pairs: dict[tuple[str, str], list[Numbers]] = {}
-    for case in cases:
-        pairs.setdefault((case.content, case.style), []).append(case.numbers)
-        told.append(({"content": case.content, "style": case.style, "seed": case.seed} if case.content else {}) | case.numbers)
-    holds, found = verdict(list(pairs.values()), row.parts, row.some)
+    plan = cases[0].plan
+    pairs = [[case.numbers for case in group] for _, group in itertools.groupby(cases, named)]
+    holds, found = verdict(pairs, row.parts, row.some)
     small = row.pairs and plan.preset == "smoke"
     invented = any(case.numbers.get("made up") for case in cases)
     fit = not small and not invented and row.only in ("", plan.backbone)
     made = {"size": plan.size, "steps": plan.steps} if cases[0].results else {}
-    return holds if fit else None, made | found | {"cases": told}
+    return holds if fit else None, made | found | {"cases": [case.given | case.numbers for case in cases]}

@@ -14,7 +14,7 @@ from nstutils.course import measures
 from nstutils.course.plots import COLOURS
 from nstutils.library.weights import backbone
 from nstutils.losses import ContentLoss, StyleLoss, gram
-from nstutils.papers.drawing import LEFT, PHOTOGRAPH, STYLE, board, ended, per_pair, said, table
+from nstutils.papers.drawing import ENDED, LEFT, PHOTOGRAPH, STYLE, board, per_pair, said, table
 from nstutils.papers.judging import five, left, order, rises
 from nstutils.papers.rows import FAINT, LAYERS, LBFGS, ONE, SLOW, Case, Numbers, Row, Runs, ratio
 
@@ -111,15 +111,6 @@ def _differences(net: FeatureExtractor, loss: Any, layer: str, x: Tensor, spots:
 COMPARED = (("autograd", "closed"), ("differences", "closed, pixels"))
 
 
-def _errors(case: Case) -> Numbers:
-    """Relative errors of eqs. 2 and 6 against autograd and finite differences."""
-    return {
-        f"{equation} against {one}": ((values[one] - values[other]).norm() / values[one].norm()).item()
-        for equation, values in slopes(backbone(case.plan.backbone)).items()
-        for one, other in COMPARED
-    }
-
-
 def _scattered(cases: Sequence[Case]) -> Figure:
     """Eqs. 2 and 6 against autograd (at the layer) and finite differences (at the pixels)."""
     figure, name = Figure(figsize=(9, 5.4), layout="constrained"), cases[0].plan.backbone
@@ -139,7 +130,11 @@ gradients = Row(
     claim="The closed forms of the gradients are right.",
     measure="relative error below 1e-8 against autograd, below 1e-4 against differences, in float64",
     pairs=(),
-    numbers=_errors,
+    numbers=lambda case: {
+        f"{equation} against {one}": ((values[one] - values[other]).norm() / values[one].norm()).item()
+        for equation, values in slopes(backbone(case.plan.backbone)).items()
+        for one, other in COMPARED
+    },
     parts=lambda n: {k: value < (1e-8 if k.endswith("autograd") else 1e-4) for k, value in n.items()},
     draw=_scattered,
 )
@@ -148,11 +143,11 @@ gradients = Row(
 def _hung(cases: Sequence[Case]) -> Figure:
     """One photograph, and below each artwork what became of it."""
     shown = per_pair(cases)
-    ratios = (one["alpha"] / one["beta"] for one in (case.settings("run") for case in shown))
-    captions = [[], ["", *(f"α/β = {value:.0e}\n{said(LEFT, case)}" for value, case in zip(ratios, shown, strict=True))]]
-    above: list[Tensor | None] = [shown[0].p, *(case.covering for case in shown)]
-    rows: list[list[Tensor | None]] = [above, [None, *(case.image("run") for case in shown)]]
-    return board(rows, [shown[0].content, *(case.style for case in shown)], captions=captions, width=12)
+    used = shown[0].settings("run")
+    words = f"α/β = {used['alpha'] / used['beta']:.0e}\n{LEFT}"
+    above, below = [shown[0].p, *(case.covering for case in shown)], [None, *(case.image("run") for case in shown)]
+    captions = [[], ["", *(said(words, case) for case in shown)]]
+    return board([above, below], [shown[0].content, *(case.style for case in shown)], captions=captions, width=12)
 
 
 gallery = Row(
@@ -194,7 +189,7 @@ def _grid(cases: Sequence[Case]) -> Figure:
     """Rows: sets of style layers; columns: α/β."""
     case = cases[0]
     rows = [[case.image(_cell(layer, value)) for value in RATIOS] for layer in LAYERS]
-    captions = [[said(ended(_cell(layer, value)), case) for value in RATIOS] for layer in LAYERS]
+    captions = [[said(ENDED, case, _cell(layer, value)) for value in RATIOS] for layer in LAYERS]
     names = [f"{letter}  to {layer.removeprefix('relu')}" for letter, layer in zip("ABCDE", LAYERS, strict=True)]
     return board(rows, [f"α/β = {value:.0e}" for value in RATIOS], names, captions, width=8)
 
@@ -251,8 +246,6 @@ def _grows(n: Numbers, kind: str, least: float) -> bool:
     return order(lengths) >= 0.999 and lengths[-1] >= least * lengths[0]
 
 
-SIZED = "{0}: {{case.results[{0}].card[settings][style_size]}} px"
-
 style_scale = Row(
     source="Gatys et al. 2017, scale",
     claim="The style's scale sets the size of the strokes: the same photograph with the style at a larger scale takes larger "
@@ -267,5 +260,7 @@ style_scale = Row(
         for k in SCALED
     },
     parts=lambda n: {"texture grows": _grows(n, "texture", 1.25), "transfer grows": _grows(n, "transfer", 1.1)},
-    draw=table(STYLE, *((SIZED.format(k), k, f"length {{{k}:.2f}} px") for k in SCALED), width=13),
+    draw=table(
+        STYLE, *((f"{k}: {{run.card[settings][style_size]}} px", k, f"length {{{k}:.2f}} px") for k in SCALED), width=13
+    ),
 )

@@ -11,7 +11,7 @@ from nstutils.library.weights import backbone
 from nstutils.losses import TVLoss
 from nstutils.papers.drawing import curves, history, named, per_pair, table
 from nstutils.papers.judging import five, targets
-from nstutils.papers.rows import EARLY, FINE, LAYERS, ONCE, ONE, Case, Numbers, Row, Runs
+from nstutils.papers.rows import EARLY, FINE, LAYERS, ONCE, ONE, Case, Numbers, Row
 
 
 def variation(image: Tensor) -> float:
@@ -21,13 +21,14 @@ def variation(image: Tensor) -> float:
 
 def _with_curves(cases: Sequence[Case]) -> Figure:
     """Without and with total variation, and the loss curves of both."""
-    varied = {label: f"variation {variation(cases[0].image(label)):.0f}" for label in ("without", "with")}
-    columns = [(f"{k}, weight {cases[0].settings(k)['tv']:g}", k, caption) for k, caption in varied.items()]
+    case = cases[0]
+    varied = {label: f"variation {variation(case.image(label)):.0f}" for label in case.results}
+    columns = [(f"{k}, weight {case.settings(k)['tv']:g}", k, caption) for k, caption in varied.items()]
     figure = table(*columns, under=2.8, most=1)(cases)
-    lines = {f"{name}, {k}": history(cases[0], k, name) for name in ("content", "style", "tv") for k in varied}
+    lines = {f"{name}, {k}": history(case, k, name) for name in ("content", "style", "tv") for k in case.results}
     axes = curves(figure, lines, "step (grey line: the next scale begins)", "raw loss")
     axes.set_yscale("log")
-    for before, after in itertools.pairwise(cases[0].results["with"].history["steps"]):
+    for before, after in itertools.pairwise(case.results["with"].history["steps"]):
         if before["size"] != after["size"]:
             axes.axvline(after["step"], color="0.7", linewidth=0.8)
     return figure
@@ -48,12 +49,6 @@ tv = Row(
 )
 
 
-def _scheduled(case: Case) -> Runs:
-    """Heavier early layers all the way, and heavier late layers after 250 of 400 steps."""
-    changes = {1: EARLY, round(case.plan.steps * 250 / 400) + 1: EARLY[::-1]}
-    return {"constant": ONE | {"layer_weights": EARLY}, "changed": ONE | {"layer_weights": changes}}
-
-
 @torch.no_grad()
 def _changed(case: Case) -> Numbers:
     """E_l with changed weights over E_l with constant ones, layer by layer."""
@@ -67,8 +62,7 @@ def _changed(case: Case) -> Numbers:
 def _by_layer(cases: Sequence[Case]) -> Figure:
     """Constant and changed weights, and E_l with the changed ones over E_l with the constant ones."""
     at = max(int(step) for step in cases[0].settings("changed")["layer_weights"])
-    columns = [("constant weights", "constant", ""), (f"changed at step {at}", "changed", "")]
-    figure = table(*columns, under=2.6, most=1)(cases)
+    figure = table(("constant weights", "constant", ""), (f"changed at step {at}", "changed", ""), under=2.6, most=1)(cases)
     lines = {named(case): (range(5), five(case.numbers)) for case in per_pair(cases)}
     curves(figure, lines, "", "E changed / constant", LAYERS, marker="o").axhline(1, color="0.5", linewidth=0.8)
     return figure
@@ -79,7 +73,10 @@ weight_schedule = Row(
     claim="Changing the weights of the style layers after step 250 of 400 has an effect.",
     measure="layers whose weight is raised end with lower E_l than with constant weights, the layer whose weight falls most "
     "higher",
-    runs=_scheduled,
+    runs=lambda case: {
+        "constant": ONE | {"layer_weights": EARLY},
+        "changed": ONE | {"layer_weights": {1: EARLY, round(case.plan.steps * 250 / 400) + 1: EARLY[::-1]}},
+    },
     effort=((128, 100, FINE), (768, 400, ONCE)),
     numbers=_changed,
     parts=lambda n: {"raised 5_1 is lower": n["relu5_1"] < 1, "lowered 1_1 is higher": n["relu1_1"] > 1},

@@ -69,6 +69,11 @@ class Case:
     results: Mapping[str, Result] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
 
+    @property
+    def given(self) -> Choice:
+        """Pictures and seed, as options; none where the case has no pictures of its own."""
+        return {"content": self.content, "style": self.style, "seed": self.seed} if self.content else {}
+
     def image(self, label: str) -> Tensor:
         """The picture of a run."""
         return self.results[label].image

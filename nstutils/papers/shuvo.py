@@ -97,8 +97,6 @@ evolution = Row(
 
 SQUEEZENET: Choice = {"content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
 AFTER = "squeezenet, {case.plan.steps} steps\nstyle " + ", ".join(SQUEEZENET["style_layers"])
-
-
 squeezenet = Row(
     source="A §IV",
     claim="SqueezeNet 1.1 with heavier early layers gives texture and content after 100 iterations.",
@@ -258,18 +256,14 @@ def _against_the_run(case: Case) -> Numbers:
     }
 
 
-PASSED = "step {step that passes it} of {case.plan.steps}, {case.results[passing].history[seconds]:.1f} s"
-SPENT = "{{case.results[{0}].history[seconds]:.{1}f}} s, total {{total, {2} / photograph:.2f}}"
-
-
 def _overtaken(cases: Sequence[Case]) -> Figure:
     """Photograph, artwork, one pass, and optimisation where it passes the network and at its end; totals below."""
     columns = [
         (PHOTOGRAPH[0], PHOTOGRAPH[1], "as it is: total 1"),
         STYLE,
-        ("one pass", "one pass", SPENT.format("one pass", 3, "one pass")),
-        ("optimisation passes it", "passing", PASSED),
-        ("optimisation, end", "the run", SPENT.format("the run", 1, "run")),
+        ("one pass", "one pass", "{run.history[seconds]:.3f} s, total {total, one pass / photograph:.2f}"),
+        ("optimisation passes it", "passing", "step {step that passes it} of {case.plan.steps}, {run.history[seconds]:.1f} s"),
+        ("optimisation, end", "the run", "{run.history[seconds]:.1f} s, total {total, run / photograph:.2f}"),
     ]
     figure, lines = table(*columns, width=12, under=2.6)(cases), {}
     for case in per_pair(cases):
