@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 from nstutils.descent import Watch, coarse_to_fine
 from nstutils.results import Result
 from nstutils.runs import store
-from nstutils.runs.cards import head, measured, recoloured, run_card
 from nstutils.runs.options import Options, checked, takes
-from nstutils.runs.resolve import Problem, prepare
+from nstutils.runs.resolve import Problem, head, measured, prepare, recoloured, run_card
 from nstutils.runs.tasks import Picture, several
 
 

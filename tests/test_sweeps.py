@@ -24,8 +24,8 @@ from nstutils import losses as losses_module
 from nstutils.backbones import vgg
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
 from nstutils.runs import jobs, preflight, sweeps
-from nstutils.runs.batches import joined
 from nstutils.runs.options import PAPERS
+from nstutils.runs.resolve import joined
 from nstutils.runs.sweeps import SweepError, grid
 
 optimise_module = sys.modules["nstutils.descent"]

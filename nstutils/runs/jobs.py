@@ -23,11 +23,9 @@ from nstutils.library.errors import UserError, explained
 from nstutils.library.weights import backbone
 from nstutils.results import Result
 from nstutils.runs import preflight, store
-from nstutils.runs.batches import joined
-from nstutils.runs.cards import head, measured, recoloured, run_card
 from nstutils.runs.options import Options, checked
-from nstutils.runs.resolve import Problem, looked_at, prepare, read, reweighed
-from nstutils.runs.tasks import Network, Picture, Task, accept
+from nstutils.runs.resolve import Problem, head, joined, measured, prepare, recoloured, reweighed, run_card
+from nstutils.runs.tasks import Network, Picture, Task, accept, looked_at, read
 from nstutils.runs.tiles import View
 
 BATCH = 600_000_000  # bytes that the pictures of a batch may take
@@ -36,7 +34,7 @@ SEEN = 8  # pictures that a sweep keeps in memory, so that each file is read onc
 OWN = ("alpha", "beta", "tv", "layer_weights", "seed", "init", "raw_loss", "preset")
 OTHERS = ("content", "style", "style_weights", "style_size", "style_scale", "keep_colour", "size", "scales")
 
-Ends = dict[str, Result | Exception | None]  # by the run's key; None for a run that was stopped
+Ends = Mapping[str, Result | Exception]  # by the run's key
 
 
 @dataclass(frozen=True)
@@ -152,30 +150,27 @@ def tidy(ends: Ends, place: Path | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def made(job: Sequence[Run], desk: Desk, watch: Watch | None = None) -> Ends:
+def made(job: Sequence[Run], desk: Desk, watch: Watch | None = None) -> Iterator[Ends]:
     """The runs of a job: together, or one by one where one of them, or too little memory, spoils the batch."""
     if len(job) > 1:
         try:
-            return _together(job, desk, watch)
+            yield _together(job, desk, watch)
+            return
         except Exception as error:
             if isinstance(error, OSError) or not explained(error):  # a full disk or a bug: each would fail by itself too
-                return dict.fromkeys([run.key for run in job], error)
+                yield dict.fromkeys([run.key for run in job], error)
+                return
             said = f"a batch of {len(job)} runs failed ({files.reason(error)}); each of them is made by itself"
             tqdm.write(said, file=sys.stderr)
-    ends: Ends = {}
     for run in job:
         try:
-            ends[run.key] = stored(desk.place, run.key) or _together([run], desk, watch)[run.key]
+            yield {run.key: stored(desk.place, run.key) or _together([run], desk, watch)[run.key]}
         except Exception as error:  # told at the end, when the others are done
-            ends[run.key] = stored(desk.place, run.key) or error  # another sweep in the same folder may have made it meanwhile
-        if ends[run.key] is None:
-            break
-    return ends
+            yield {run.key: stored(desk.place, run.key) or error}  # another sweep in the same folder may have made it meanwhile
 
 
-def _together(job: Sequence[Run], desk: Desk, watch: Watch | None) -> Ends:
-    """The runs of a batch, kept one by one at its end; all None when they were stopped. Its file, while it lasts, tells which
-    runs share it, its tiles and its state."""
+def _together(job: Sequence[Run], desk: Desk, watch: Watch | None) -> dict[str, Result]:
+    """The runs of a batch, kept one by one at its end; before, a file holds what it goes on from, also after an interrupt."""
     begin, keys = time.perf_counter(), [run.key for run in job]
     path = desk.place / f"{store.fingerprint(keys)}.batch.safetensors" if desk.place else None
     record = _recorded(path)
@@ -195,13 +190,13 @@ def _together(job: Sequence[Run], desk: Desk, watch: Watch | None) -> Ends:
     )  # fmt: skip
     if not result.finished:
         keep(result.state)
-        return dict.fromkeys(keys)
+        raise KeyboardInterrupt
     done = {key: _part(result, number, problems[number], setup) for number, key in enumerate(keys)}
     if path:
         for key, end in done.items():
             end.save(path.with_name(f"{key}.png"))
         path.unlink(missing_ok=True)
-    return dict(done)
+    return done
 
 
 def _problems(job: Sequence[Run], record: Mapping[str, Any], desk: Desk) -> list[Problem]:

@@ -1,4 +1,5 @@
-"""A run made ready: its pictures read, the targets of all scales computed, the terms that its steps minimise."""
+"""A run made ready: the targets of all scales computed, the terms that its steps minimise (of several runs as one batch), and
+the card that tells what makes its picture again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,66 +14,14 @@ from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
-from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss, weighed
-from nstutils.runs import preflight
+from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss, total, weighed
+from nstutils.results import Result
+from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
-from nstutils.runs.tasks import Network, Picture, Size, Task, accept, resolved
+from nstutils.runs.tasks import Masks, Network, Picture, Pictures, Size, Task, accept, look, read, resolved
 from nstutils.runs.tiles import View
 
-Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
 Style = StyleLoss | CloudLoss
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What a run looks at: the photograph as it came and as the losses see it, the artworks, and the masks."""
-
-    photograph: Tensor
-    content: Tensor
-    styles: tuple[Tensor, ...]
-    masks: Masks
-
-
-def look(task: Task) -> Pictures:
-    """The pictures and masks of a run, on its device and in its colours."""
-    o, device = task.options, task.exact.weight.device
-    content_size, style_size = looked_at(o)
-    photograph = read(task.content, "content", content_size).to(device)
-    styles = tuple(read(a, "style", style_size).to(device) for a in task.styles)
-    masks, content = _masks(o, photograph, styles), photograph
-    if o.keep_colour == "match":
-        styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
-    elif o.keep_colour == "luminance":
-        content, styles = images.in_grey(photograph, styles)
-    return Pictures(photograph, content, styles, masks)
-
-
-def looked_at(options: Options) -> tuple[int, int]:
-    """The long sides at which the photograph and the styles are looked at, at most; of options whose size is filled in."""
-    size = options.size or 1
-    return size, options.style_size or round(max(1.0, options.style_scale) * size)
-
-
-def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
-    """A picture of any kind as 1 x 3 x H x W; very large files are made smaller, but stay far above the long side `size`."""
-    return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
-
-
-def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
-    """The masks of the content and of the styles, one a style each; none at all without guidance."""
-    own, taken = options.content_guide or (), options.style_guide or ()
-    for name, masks in (("content_guide", own), ("style_guide", taken)):
-        if masks and len(masks) != len(styles):
-            found = [guidance.read_mask(mask) for mask in masks]
-            counts = ", ".join(f"{int((mask > 0.5).sum())} of {mask.numel()}" for mask in found)
-            told = f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles"
-            raise UserError(f"{told}; give one for each style, in their order")
-    if taken and not own:
-        raise UserError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
-    regions = tuple(guidance.load_mask(mask, content) for mask in own)
-    if taken:
-        return regions, tuple(guidance.load_mask(mask, a) for mask, a in zip(taken, styles, strict=True))
-    return regions, tuple(torch.ones_like(a[:, :1]) for a in styles) if own else ()
 
 
 @dataclass(frozen=True)
@@ -315,3 +264,76 @@ def reweighed(problem: Problem, options: Options, settings: dict[str, Any]) -> P
     task = replace(resolved(old.content, old.styles, options, old.exact, old.dtype), settings=settings)
     scales = tuple(replace(one, raw=options.raw_loss) for one in problem.scales)
     return replace(problem, task=task, scales=scales)
+
+
+def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
+    """The terms of a batch: picture k has the weights and targets of `terms[k]`, all with the names and kinds of the first."""
+    batch = {}
+    for name, (_, loss) in terms[0].items():
+        parts = [part[name] for part in terms]
+        together = loss if isinstance(loss, TVLoss) else _stacked([part for _, part in parts])
+        batch[name] = (_each([weight for weight, _ in parts], device), together)
+    return batch
+
+
+def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss:
+    """One content or style loss for a batch."""
+    first, kind = losses[0], type(losses[0])
+    same = all(type(loss) is kind and loss.layers == first.layers for loss in losses)
+    if kind not in (ContentLoss, StyleLoss) or not same or any(getattr(loss, "guides", None) for loss in losses):
+        raise UserError("only content and style losses of one kind, of the same layers and without guides, can share a batch; "
+                        "minimise these one by one")  # fmt: skip
+    targets = {layer: _for_each([loss.targets[layer] for loss in losses]) for layer in first.layers}
+    usual = [1.0 if kind is ContentLoss else 1 / len(targets)] * len(targets)
+    given = [usual if loss.weights is None else loss.weights for loss in losses]
+    device = next(iter(targets.values())).device
+    return kind(targets, [_each(values, device) for values in zip(*given, strict=True)])
+
+
+def _for_each(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors as one batch; a single one where all share it."""
+    return tensors[0] if all(one is tensors[0] for one in tensors) else torch.cat(list(tensors))
+
+
+def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:
+    """One number a picture; a plain number where all are equal."""
+    values = [float(weight) for weight in weights]
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
+
+
+def run_card(problem: Problem) -> dict[str, Any]:
+    """All that is needed to make the picture again."""
+    card = {"settings": problem.task.settings, "seed": problem.task.options.seed, **_units(problem)}
+    card |= {"versions": store.versions(), "threads": torch.get_num_threads(), "tile": problem.net.tile}
+    if problem.regions:
+        card["regions"] = problem.regions
+    if problem.draft:
+        card["draft"] = _units(problem.draft) | {"steps": problem.draft.task.steps}
+    return card
+
+
+def _units(problem: Problem) -> dict[str, Any]:
+    """Whose losses these are: the network, its weights, and kappa."""
+    net, scales = problem.task.exact, problem.scales
+    kappa = {"kappa": scales[-1].kappa, "kappa_by_size": {str(max(one.size)): one.kappa for one in scales}}
+    return {"backbone": net.name, "weights_sha256": net.sha256, **kappa}
+
+
+def head(card: dict[str, Any], setup: float) -> dict[str, Any]:
+    """What a history says before its steps: whose network, in which units, how long the setting up took."""
+    return {name: card[name] for name in ("backbone", "weights_sha256", "kappa")} | {"setup_seconds": setup}
+
+
+def measured(problem: Problem, result: Result) -> Result:
+    """The result with its losses measured in float32 on the 8-bit pixels that are saved."""
+    terms = problem.terms
+    losses = View(problem.task.exact, problem.net.tile).losses(result.image.mul(255).round().div(255), terms)
+    final = {name: float(value) for name, value in (losses | {"total": total(losses, terms)}).items()}
+    return replace(result, history=result.history | {"final": final})
+
+
+def recoloured(problem: Problem, image: Tensor) -> Tensor:
+    """The picture with the photograph's colours, where the run is one of brightness alone."""
+    if problem.task.options.keep_colour != "luminance":
+        return image
+    return images.with_luminance_of(image, images.resize(problem.pictures.photograph, (image.shape[-2], image.shape[-1])))

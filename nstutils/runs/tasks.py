@@ -1,4 +1,4 @@
-"""What a run is to do: every option of `stylise` filled in and checked, and the identity of all that it looks at."""
+"""What a run is to do: every option of `stylise` filled in and checked, and the pictures that it looks at."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstutils import images
+from nstutils import guidance, images
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS, FeatureExtractor, converted
 from nstutils.library import fetch, pictures
 from nstutils.library.errors import UserError
@@ -24,6 +24,7 @@ DETAILED = 256  # and at least this from a picture to begin with, whose faces an
 POLISH = 0.15  # of the steps are the network's own after a draft: half the time of a run, for a loss a few per cent above
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
+Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
 Network = Callable[..., FeatureExtractor]
 
 
@@ -174,3 +175,55 @@ def identity(picture: Picture) -> dict[str, str]:
         pixels = picture.detach().cpu().float().contiguous().numpy().tobytes()
         return {"name": "tensor", "sha256": hashlib.sha256(pixels).hexdigest()}
     return {"name": os.fspath(picture), "sha256": fetch.sha256(pictures.find(picture))}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a run looks at: the photograph as it came and as the losses see it, the artworks, and the masks."""
+
+    photograph: Tensor
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    masks: Masks
+
+
+def look(task: Task) -> Pictures:
+    """The pictures and masks of a run, on its device and in its colours."""
+    o, device = task.options, task.exact.weight.device
+    content_size, style_size = looked_at(o)
+    photograph = read(task.content, "content", content_size).to(device)
+    styles = tuple(read(a, "style", style_size).to(device) for a in task.styles)
+    masks, content = _masks(o, photograph, styles), photograph
+    if o.keep_colour == "match":
+        styles = tuple(images.match_colour(artwork, photograph) for artwork in styles)
+    elif o.keep_colour == "luminance":
+        content, styles = images.in_grey(photograph, styles)
+    return Pictures(photograph, content, styles, masks)
+
+
+def looked_at(options: Options) -> tuple[int, int]:
+    """The long sides at which the photograph and the styles are looked at, at most; of options whose size is filled in."""
+    size = options.size or 1
+    return size, options.style_size or round(max(1.0, options.style_scale) * size)
+
+
+def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
+    """A picture of any kind as 1 x 3 x H x W; very large files are made smaller, but stay far above the long side `size`."""
+    return images.checked(picture, what) if isinstance(picture, Tensor) else images.near(picture, size)
+
+
+def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
+    """The masks of the content and of the styles, one a style each; none at all without guidance."""
+    own, taken = options.content_guide or (), options.style_guide or ()
+    for name, masks in (("content_guide", own), ("style_guide", taken)):
+        if masks and len(masks) != len(styles):
+            found = [guidance.read_mask(mask) for mask in masks]
+            counts = ", ".join(f"{int((mask > 0.5).sum())} of {mask.numel()}" for mask in found)
+            told = f"{name} gives {len(masks)} masks ({counts} pixels) for {len(styles)} styles"
+            raise UserError(f"{told}; give one for each style, in their order")
+    if taken and not own:
+        raise UserError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
+    regions = tuple(guidance.load_mask(mask, content) for mask in own)
+    if taken:
+        return regions, tuple(guidance.load_mask(mask, a) for mask, a in zip(taken, styles, strict=True))
+    return regions, tuple(torch.ones_like(a[:, :1]) for a in styles) if own else ()
