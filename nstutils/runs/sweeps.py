@@ -62,7 +62,7 @@ def sweep(
         raise TypeError("settings are one dict, but a sweep wants a list of them; put it in [ ] or make it with grid")
     asked = [jobs.accepted({"content": content, "style": style} | common | dict(given), desk) for given in settings]
     runs = {run.key: run for run in asked if isinstance(run, Run)}
-    ends: Ends = {key: found for key in runs if (found := jobs.stored(desk.place, key))}
+    ends: dict[str, Result | Exception] = {key: found for key in runs if (found := jobs.stored(desk.place, key))}
     if progress and desk.place:
         _tell_old([key for key in runs if key not in ends], desk.place)
     todo = jobs.planned(runs, ends, desk.place, batch)
@@ -71,8 +71,6 @@ def sweep(
         with bar:
             for some in _elsewhere(todo, desk.place, executor, bar) if executor else _here(todo, desk, bar):
                 ends |= some
-                if None in some.values():
-                    raise KeyboardInterrupt
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(ends, len(runs), desk.place)) from None
     jobs.tidy(ends, desk.place)
@@ -113,7 +111,7 @@ def _here(todo: Sequence[list[Run]], desk: jobs.Desk, bar: tqdm) -> Iterator[End
         def watch(step: Step, share: float = share, end: float = end) -> None:
             bar.update(min(share, end - bar.n))
 
-        yield jobs.made(job, desk, watch)
+        yield from jobs.made(job, desk, watch)
         bar.update(end - bar.n)
 
 
@@ -126,14 +124,14 @@ def _elsewhere(todo: Sequence[list[Run]], place: Path | None, executor: Executor
             if isinstance(error, Exception):
                 yield dict.fromkeys([run.key for run in futures[future]], error)
             else:
-                yield future.result()
+                yield from future.result()
             bar.update(len(futures[future]))
     finally:
         for future in futures:
             future.cancel()
 
 
-def agreed(job: Sequence[Run], place: Path | None) -> Ends:
+def agreed(job: Sequence[Run], place: Path | None) -> list[Ends]:
     """The runs of a job on another process or computer, which must find the same pictures and weights there."""
     desk = jobs.Desk(place)
     for run in job:
@@ -141,7 +139,7 @@ def agreed(job: Sequence[Run], place: Path | None) -> Ends:
         differ = store.differences(here, run.settings | run.program)
         if differ:
             raise UserError(f"this worker would make another picture ({differ}); give it the same files, weights and versions")
-    return jobs.made(job, desk)
+    return list(jobs.made(job, desk))
 
 
 def _stopped(ends: Ends, count: int, place: Path | None) -> str:
