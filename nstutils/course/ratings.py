@@ -10,6 +10,7 @@ import os
 import random
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -90,13 +91,11 @@ def _line(where: str, columns: Sequence[str], cells: Sequence[str]) -> tuple[str
 
 def rating_of(value: object, where: str) -> int:
     """A rating as a whole number on the scale; refuses any other."""
-    try:
+    with suppress(ValueError):
         number = float(str(value).replace(",", "."))
-    except ValueError:
-        number = float("nan")
-    if number not in range(LEAST, MOST + 1):
-        raise UserError(f"{where} rates {value!r}, which is impossible; give a whole number from {LEAST} to {MOST}")
-    return int(number)
+        if number in range(LEAST, MOST + 1):
+            return int(number)
+    raise UserError(f"{where} rates {value!r}, which is impossible; give a whole number from {LEAST} to {MOST}")
 
 
 def add(path: str | os.PathLike[str], rater: str, picture: str, rating: object) -> Ratings:
