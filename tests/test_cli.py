@@ -444,7 +444,7 @@ def test_a_finished_run_over_an_older_picture_replaces_picture_and_card(desk: Pa
 
 def test_a_reader_who_goes_away_is_no_error(desk: Path) -> None:
     done = subprocess.run(
-        f"{sys.executable} -m nstutils doctor | true", shell=True, capture_output=True, text=True, check=False
+        f"{sys.executable} -m nstutils figure list | true", shell=True, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
 

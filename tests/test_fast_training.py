@@ -1,6 +1,5 @@
 """Training of the fast network: what a step sees, that it learns, and that a killed training goes on bit for bit."""
 
-import multiprocessing
 import os
 import threading
 import time
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import apart
 import numpy as np
 import pytest
 import torch
@@ -127,19 +127,9 @@ def test_a_stopped_training_goes_on_exactly(folder: Path, tmp_path: Path) -> Non
     assert same(finished.net, whole.net)
 
 
-def training(folder: Path, out: Path) -> None:
-    """A training in a process of its own, which saves its state after every step."""
-    os.environ.pop("NSTUTILS_WEIGHTS", None)  # what a test before this one chose
-    torch.set_num_threads(1)
-    train(STYLES, folder, out=out, every=0, steps=100000, **TINY)
-
-
 def test_a_training_killed_at_any_moment_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
     out, state = tmp_path / "net.safetensors", store.state_path(tmp_path / "net.safetensors")
-    context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
-    context.set_forkserver_preload(["nstutils.fast.training", __name__])
-    child = context.Process(target=training, args=(folder, out))
-    child.start()
+    child = apart.started(apart.trained, STYLES, folder, out, TINY | {"steps": 100000})
     deadline = time.monotonic() + 120
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -8,12 +8,12 @@ import math
 import os
 import re
 import struct
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apart
 import pytest
 import torch
 from PIL import Image
@@ -417,22 +417,7 @@ def test_versions_name_what_a_run_depends_on() -> None:
     assert set(store.versions()) == {"python", "nstutils", "torch", "numpy", "pillow"}
 
 
-HEAVY = """
-import resource, torch
-from pathlib import Path
-from nstutils.runs.store import save_state
-state = {"pairs": [[torch.ones(5_000_000), torch.ones(5_000_000)] for _ in range(5)]}  # 200 MB
-save_state({"begin": torch.ones(3)}, Path("small"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-save_state(state, Path("large"))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
-"""
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is told otherwise, or not at all")
 def test_a_state_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(images.__file__).parent.parent)}
-    command = [sys.executable, "-c", HEAVY]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 40  # MB
+    assert apart.found(apart.grown_by_saving, tmp_path / "large") < 40
     assert (tmp_path / "large").stat().st_size > 200e6

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import apart
 import pytest
 import torch
 from PIL import Image
@@ -316,13 +318,8 @@ def test_two_sweeps_may_share_a_folder(pictures: tuple[str, str], monkeypatch: p
 
 
 def test_two_processes_may_share_a_folder(pictures: tuple[str, str]) -> None:
-    context, weights = multiprocessing.get_context("forkserver"), os.environ["NSTUTILS_WEIGHTS"]
-    context.set_forkserver_preload(["nstutils.runs.sweeps", __name__])
-
     def ended(folder: str, count: int) -> list[int | None]:
-        both = [context.Process(target=sweeping, args=(pictures, folder, 0.0, weights)) for _ in range(count)]
-        for process in both:
-            process.start()
+        both = [apart.started(apart.swept, pictures, RUNS, 0.0, KILLED | {"folder": folder}) for _ in range(count)]
         for process in both:
             process.join()
         return [process.exitcode for process in both]
@@ -534,25 +531,11 @@ KILLED: dict[str, Any] = COMMON | {"steps": 30, "batch": 3}
 RUNS = [*grid(seed=[1, 2, 3, 4, 5]), {"method": "lbfgs", "steps": 10}, {"steps": 10}]
 
 
-def sweeping(pictures: tuple[str, str], folder: str, every: float, weights: str) -> None:
-    """A sweep in a process of its own, which saves its state every so many seconds."""
-    os.environ["NSTUTILS_WEIGHTS"] = weights
-    os.chdir(Path(weights).parent)
-    torch.set_num_threads(1)
-    optimise_module.EVERY = every  # type: ignore[attr-defined]
-    sweep(*pictures, RUNS, folder=folder, **KILLED)
-
-
 def killed(pictures: tuple[str, str], kills: int) -> None:
     """Kill sweeps at random moments and begin each again until it ends; all end like an undisturbed one."""
-    context = multiprocessing.get_context("forkserver")  # its processes begin at once: torch is loaded already
-    context.set_forkserver_preload(["nstutils.runs.sweeps", __name__])
 
-    def started(folder: str, every: float) -> Any:
-        weights = os.environ["NSTUTILS_WEIGHTS"]
-        process = context.Process(target=sweeping, args=(pictures, folder, every, weights))
-        process.start()
-        return process
+    def started(folder: str, every: float) -> BaseProcess:
+        return apart.started(apart.swept, pictures, RUNS, every, KILLED | {"folder": folder})
 
     spans = []
     for folder in ("whole", "whole again"):  # the first one also loads torch

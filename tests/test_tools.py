@@ -1,6 +1,7 @@
 """What the makers run: the training resumes and leaves weights that load, the pictures are drawn again bit for bit."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 import json
@@ -149,6 +150,7 @@ def test_a_copy_keeps_its_teachers_filters_and_goes_on_where_it_was_stopped(
     copy = tool("copy_backbone")
     monkeypatch.setattr(copy, "FIT", (8, 64))
     monkeypatch.setattr(copy, "EVERY", 1)
+    monkeypatch.setattr(images, "load", functools.cache(images.load))  # the same artworks five times
     torch.manual_seed(0)
     teacher = FeatureExtractor(vgg((8, 8, 16, 16, 16), VGG_CONVS["vgg16"]), name="vgg16")
     weights.save(teacher, tmp_path / "teacher.safetensors")
