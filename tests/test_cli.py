@@ -538,7 +538,7 @@ def test_a_bug_keeps_its_traceback(bug: Exception, desk: Path, monkeypatch: pyte
     monkeypatch.setattr(sys.modules["nstutils.transfer"], "prepare", fail)
     with pytest.raises(type(bug), match="odd"):
         run(*RUN)
-    monkeypatch.setattr(sys.modules["nstutils.runs.jobs"], "prepare", fail)
+    monkeypatch.setattr(sys.modules["nstutils.runs.sweeps"], "prepare", fail)
     with pytest.raises(SweepError) as told:
         run("figure", "ratio-row", "seeds", "--preset=smoke", "--out=made", "--quiet")
     assert told.value.__cause__ is bug

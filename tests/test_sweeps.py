@@ -25,7 +25,7 @@ from nstutils import Result, UserError, load, save, stylise, sweep
 from nstutils import losses as losses_module
 from nstutils.backbones import vgg
 from nstutils.losses import ContentLoss, StyleLoss, TVLoss, gram
-from nstutils.runs import jobs, preflight, sweeps
+from nstutils.runs import preflight, sweeps
 from nstutils.runs.options import PAPERS
 from nstutils.runs.resolve import joined
 from nstutils.runs.sweeps import SweepError, grid
@@ -56,7 +56,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(init))
         return optimise_module.coarse_to_fine(net, init, *rest, **options)
 
-    for name in ("runs.jobs", "transfer"):
+    for name in ("runs.sweeps", "transfer"):
         monkeypatch.setattr(sys.modules[f"nstutils.{name}"], "coarse_to_fine", counted)
     return seen
 
@@ -205,13 +205,13 @@ def test_memory_and_the_reader_bound_a_batch(
     sweep(*pictures, seeds[:2], batch=1, **COMMON)
     assert batches == [1, 1]
     batches.clear()
-    run = jobs.accepted({"content": pictures[0], "style": pictures[1]} | QUICK, jobs.Desk())
-    monkeypatch.setattr(jobs, "BATCH", 4.5 * run.bytes)
+    run = sweeps.accepted({"content": pictures[0], "style": pictures[1]} | QUICK, sweeps.Desk())
+    monkeypatch.setattr(sweeps, "BATCH", 4.5 * run.bytes)
     sweep(*pictures, seeds, **COMMON)
     assert batches == [3, 4]
     batches.clear()
     scarce = SimpleNamespace(memory=preflight.memory, free_memory=lambda device: 4 * run.bytes)
-    monkeypatch.setattr(jobs, "preflight", scarce)
+    monkeypatch.setattr(sweeps, "preflight", scarce)
     sweep(*pictures, seeds[:4], **COMMON)
     assert batches == [2, 2]
 
@@ -339,15 +339,15 @@ def test_a_picture_is_read_once_for_a_sweep(method: str, pictures: tuple[str, st
 
 
 def test_a_run_that_another_sweep_made_meanwhile_is_taken(pictures: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = jobs.coarse_to_fine
+    real = sweeps.coarse_to_fine
 
     def overtaken(*given: Any, **options: Any) -> Result:
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "coarse_to_fine", real)
+            patch.setattr(sweeps, "coarse_to_fine", real)
             sweep(*pictures, [{}], folder="runs", **COMMON)
         raise FileNotFoundError("the state is gone")
 
-    monkeypatch.setattr(jobs, "coarse_to_fine", overtaken)
+    monkeypatch.setattr(sweeps, "coarse_to_fine", overtaken)
     (found,) = sweep(*pictures, [{}], folder="runs", **COMMON)
     assert found.finished
     with pytest.raises(SweepError, match="the state is gone"):
@@ -366,7 +366,7 @@ def test_a_batch_that_fails_for_no_fault_of_its_runs_is_not_made_again_one_by_on
     pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for error in (OSError(28, "No space left on device"), KeyError("a bug")):
-        monkeypatch.setattr(jobs, "_part", lambda *given, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(sweeps, "_part", lambda *given, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(SweepError, match="2 of 2 runs failed") as told:
             sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)
         assert set(told.value.failed.values()) == {error}
@@ -382,7 +382,7 @@ def test_a_batch_that_fails_with_its_runs_is_told_and_each_made_by_itself(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(jobs, "joined", lambda *given: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(sweeps, "joined", lambda *given: (_ for _ in ()).throw(error))
     assert len(sweep(*pictures, grid(seed=[1, 2]), folder="runs", **COMMON)) == 2
     said = f"a batch of 2 runs failed ({error}); each of them is made by itself"
     assert said in capsys.readouterr().err
@@ -393,14 +393,14 @@ def test_a_batch_that_was_begun_stays_as_it_was_under_other_memory(
     pictures: tuple[str, str], batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiles: list[Any] = []
-    real = jobs.coarse_to_fine
-    monkeypatch.setattr(jobs, "coarse_to_fine", lambda net, *given, **own: tiles.append(net.tile) or real(net, *given, **own))
+    real = sweeps.coarse_to_fine
+    monkeypatch.setattr(sweeps, "coarse_to_fine", lambda net, *given, **own: tiles.append(net.tile) or real(net, *given, **own))
     with monkeypatch.context() as patch:
         patch.setattr(preflight, "tile_for", lambda *given: 48)
-        patch.setattr(jobs, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
+        patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             sweep(*pictures, grid(seed=range(4)), folder="runs", **COMMON)
-    monkeypatch.setattr(jobs, "BATCH", 1)
+    monkeypatch.setattr(sweeps, "BATCH", 1)
     found = sweep(*pictures, grid(seed=range(4)), folder="runs", **COMMON)
     assert (batches, tiles) == ([4, 4], [48, 48])
     assert {result.card["tile"] for result in found} == {48}
@@ -605,7 +605,7 @@ def test_a_run_with_tensors_and_a_begun_batch_goes_on(pictures: tuple[str, str],
     settings = [{"content": content, "seed": seed} for seed in range(3)]
     whole = sweep(*pictures, settings, **COMMON)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
+        patch.setattr(sweeps, "measured", lambda *given: (_ for _ in ()).throw(Killed()))
         patch.setattr(optimise_module, "EVERY", 0.0)
         with pytest.raises(Killed):
             sweep(*pictures, settings, folder="runs", **COMMON)

@@ -22,7 +22,7 @@ from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from nstutils.course import measures
 from nstutils.fast import network as fast
 from nstutils.library import files, weights
-from nstutils.runs import jobs, store
+from nstutils.runs import store, sweeps
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = {"backbone": "vgg16-hed", "size": 512, "steps": 100}
@@ -103,7 +103,7 @@ def made(content: Any, style: Any, options: dict[str, Any], key: str, work: Path
     out = work / f"{store.fingerprint(key)[:16]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
     begun = store.state_path(out).exists()
-    return jobs.stored(work, out.stem) or stylise(content, style, out=out, resume=begun, progress=True, **OPTIONS | options)
+    return sweeps.stored(work, out.stem) or stylise(content, style, out=out, resume=begun, progress=True, **OPTIONS | options)
 
 
 def timed(make: Callable[[], Any]) -> tuple[Any, float]:
