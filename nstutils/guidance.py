@@ -22,12 +22,9 @@ def load_mask(mask: Mask, picture: Tensor) -> Tensor:
     """A mask (file, known name or tensor 1 x 1 x H x W; white belongs to the region) in the size of `picture`, in [0, 1]."""
     found = read_mask(mask).to(picture.device)
     name = f"the mask {os.fspath(mask)}" if isinstance(mask, str | os.PathLike) else "the mask"
-    height, width = picture.shape[-2:]
-    if abs(found.shape[-1] * height - found.shape[-2] * width) > max(*found.shape[-2:], height, width):
-        raise UserError(
-            f"{name} is {found.shape[-1]} x {found.shape[-2]} pixels, its picture {width} x {height}; "
-            "give a mask of the picture's shape"
-        )
+    (height, width), (tall, wide) = picture.shape[-2:], found.shape[-2:]
+    if abs(wide * height - tall * width) > max(tall, wide, height, width):
+        raise UserError(f"{name} is {wide} x {tall} pixels, its picture {width} x {height}; give a mask of the picture's shape")
     if not bool((found > 0).any()):
         raise UserError(f"{name} is black everywhere (0 of {found.numel()} pixels); paint its region white")
     return F.adaptive_avg_pool2d(found, (height, width))
