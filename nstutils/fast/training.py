@@ -155,16 +155,15 @@ def aim(exact: FeatureExtractor, artworks: Sequence[Tensor], crops: Tensor, opti
     fitted = [images.resize(artwork, options.style_size) for artwork in artworks]
     parts = [preflight.tile_for(exact, layers, (a.shape[-2], a.shape[-1]), None, "style_size") for a in fitted]
     each = [View(exact, tile).grams(a, layers) for a, tile in zip(fitted, parts, strict=True)]
-    grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     seen = exact(crops, (*content, *layers))
     kappas, shares = [], []
-    for k, artwork in enumerate(artworks):
+    for artwork, wanted in zip(artworks, each, strict=True):
         own = exact(images.cover(artwork, (options.size, options.size)), content)
         lost = ContentLoss({layer: seen[layer] for layer in content})(crops, {a: own[a].expand_as(seen[a]) for a in content})
-        wanted = {layer: grams[layer][k : k + 1] for layer in layers}
         missing = StyleLoss(wanted)(crops, seen)
         kappas.append(1e3 * missing.mean() / lost.mean())
         shares.append(1 / (options.beta * missing.mean()))
+    grams = {layer: torch.cat([found[layer] for found in each]) for layer in layers}
     return Aim(grams, torch.stack(kappas), torch.stack(shares))
 
 
@@ -263,8 +262,8 @@ def _begin(styles: Sequence[str | os.PathLike[str]], photos: Photographs, option
     before = range(-1, -1 - max(1, 16 // options.batch), -1)  # the steps before the first, whose crops no step sees
     wanted = aim(exact, artworks, torch.cat([batch(photos, len(names), options, k)[0] for k in before]).to(device), options)
     settings |= {"styles": [identity(style) for style in styles], "photographs": photos.identity}
-    kappa, threads = dict(zip(names, wanted.kappa.tolist(), strict=True)), torch.get_num_threads()
-    card = {"settings": settings, "versions": store.versions(), "kappa": kappa, "threads": threads}
+    kappa = dict(zip(names, wanted.kappa.tolist(), strict=True))
+    card = {"settings": settings, "versions": store.versions(), "kappa": kappa, "threads": torch.get_num_threads()}
     card |= {"backbone": exact.name, "weights_sha256": exact.sha256}
     optimiser = torch.optim.Adam(net.parameters(), options.lr)
     return Training(options, card, net, optimiser, converted(exact, dtype), wanted)
