@@ -11,9 +11,9 @@ def choose(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, tor
     """The device and number type in force; refuses what this computer does not have."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     name = device if device != "auto" else ("cuda" if there["cuda"] else "cpu")
-    for what, value, known in (("device", name, there), ("dtype", dtype, {"auto": None, **TYPES})):
+    for what, value, known in (("device", name, ("auto", *there)), ("dtype", dtype, ("auto", *TYPES))):
         if value not in known:
-            raise UserError(f"{what} {value!r} is not known; choose from {', '.join(dict.fromkeys(['auto', *known]))}")
+            raise UserError(f"{what} {value!r} is not known; choose from {', '.join(known)}")
     if not there[name]:
         raise UserError(f"this computer offers no {name}; leave out the device, or choose cpu")
     return torch.device(name), TYPES.get(dtype) or (torch.bfloat16 if bfloat16_pays(name) else torch.float32)

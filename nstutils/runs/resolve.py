@@ -14,7 +14,7 @@ from nstutils.descent import Schedule, Stage, at
 from nstutils.distances import CloudLoss, targets_of
 from nstutils.library.errors import UserError
 from nstutils.library.weights import backbone
-from nstutils.losses import Activations, ContentLoss, Mixture, StyleLoss, Terms, TVLoss, total, weighed
+from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, total, weighed
 from nstutils.results import Result
 from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
@@ -46,8 +46,7 @@ def _scales(task: Task, given: Pictures, made: Mapping[str, Any]) -> list[Scale]
     tiles = [o.tile or preflight.tile_for(exact, task.style_layers, size, None, "style_size") for size in fitted[-1]]
     views, scales = tuple(View(exact, tile) for tile in tiles), []
     if o.style_loss != "gram":
-        whole = all(v.whole(size) for v, size in zip((view, *views), (wanted[-1], *fitted[-1]), strict=True))
-        _refuse_tiles(task, whole, wanted[-1])
+        _refuse_tiles(task, [(view, wanted[-1]), *zip(views, fitted[-1], strict=True)])
     for number, (size, own) in enumerate(zip(wanted, fitted, strict=True)):
         mode = o.guide_mode if number == len(wanted) - 1 else _mode(task, given.masks, size, own)
         count = steps // len(wanted) + (number < steps % len(wanted))  # the first take the rest
@@ -55,11 +54,11 @@ def _scales(task: Task, given: Pictures, made: Mapping[str, Any]) -> list[Scale]
     return scales
 
 
-def _refuse_tiles(task: Task, whole: bool, size: Size) -> None:
+def _refuse_tiles(task: Task, looks: Sequence[tuple[View, Size]]) -> None:
     """Refuse a distance that is no sum over tiles where a tile is asked for, or would be by memory: it takes up to 1.9 times
     Gram's estimate (classroom in bfloat16, 1024 px)."""
-    need = 2 * preflight.memory(View(task.net), task.layers, size, task.options.method)
-    if not whole or need > preflight.free_memory(task.net.weight.device):
+    need = 2 * preflight.memory(View(task.net), task.layers, looks[0][1], task.options.method)
+    if not all(view.whole(size) for view, size in looks) or need > preflight.free_memory(task.net.weight.device):
         raise UserError(
             f"style_loss {task.options.style_loss!r} compares pictures as wholes, and these are to be computed in tiles, or "
             f"take more memory than there is ({need / 1e9:.1f} GB); give a smaller size and style_size, leave tile out, or "
@@ -69,11 +68,12 @@ def _refuse_tiles(task: Task, whole: bool, size: Size) -> None:
 
 def _mode(task: Task, masks: Masks, size: Size, styles: Sequence[Size]) -> str:
     """How masks are propagated at a scale before the last: as asked for, but 'simple' where that leaves a guide empty."""
-    fitted = (*((mask, size) for mask in masks[0]), *zip(masks[1], styles[: len(masks[1])], strict=True))
-    scaled = [F.adaptive_avg_pool2d(mask, shape) for mask, shape in fitted]
     mode = task.options.guide_mode
-    fine = all(guidance.reaches(mask, task.exact, task.style_layers, mode) for mask in scaled)
-    return mode if fine else "simple"
+    for pair, own in zip(masks, styles, strict=False):  # no masks, no pairs
+        scaled = [F.adaptive_avg_pool2d(mask, shape) for mask, shape in zip(pair, (size, own), strict=True)]
+        if not all(guidance.reaches(mask, task.exact, task.style_layers, mode) for mask in scaled):
+            return "simple"
+    return mode
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,6 @@ class Targets:
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
 
 
-def _only(loss: Style, layers: Sequence[str]) -> Style:
-    """The loss with some of its layers."""
-    guides = {k: loss.guides[k] for k in layers} if loss.guides else None
-    return replace(loss, targets={k: loss.targets[k] for k in layers}, guides=guides, weights=None)
-
-
 @torch.no_grad()
 def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
     """The targets at a scale: activations of the content, Gram matrices of the styles, kappa."""
@@ -112,47 +106,42 @@ def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
     task.exact.check(task.layers, p)
     content = ContentLoss(scale.view.activations(p, task.content_layers))
     artworks = [images.resize(a, shape) for a, shape in zip(given.styles, scale.styles, strict=True)]
-    if given.masks[0]:
-        parts = zip(artworks, scale.views, *given.masks, strict=True)
-        styles = [_guided(task, scale, *part) for part in parts]
-    else:
-        styles = [_style(task, a, view) for a, view in zip(artworks, scale.views, strict=True)]
-        if task.options.style_loss == "gram":  # the mean of Gram matrices is one again
-            shares, grams = task.style_weights, {k: [loss.targets[k] for loss in styles] for k in task.style_layers}
-            styles = [StyleLoss({k: weighed(each, shares, 1.0) / sum(shares) for k, each in grams.items()})]
-    framed = [images.cover(a, scale.size) for a in given.styles]
-    errors = _errors(scale.view, content, styles, p, framed)
-    return Targets(scale.size, content, tuple(styles), *errors, task.options.raw_loss, scale.steps)
+    looks = zip(artworks, scale.views, given.masks or [()] * len(artworks), strict=True)
+    styles = [_style(task, scale, *look) for look in looks]
+    if task.options.style_loss == "gram" and not given.masks:  # the mean of Gram matrices is one again
+        shares, grams = task.style_weights, {k: [loss.targets[k] for loss in styles] for k in task.style_layers}
+        styles = [StyleLoss({k: weighed(each, shares, 1.0) / sum(shares) for k, each in grams.items()})]
+    missing = _errors(scale.view, styles, [p])
+    lost = _errors(scale.view, [content], [images.cover(a, scale.size) for a in given.styles])
+    return Targets(scale.size, content, tuple(styles), missing, lost, task.options.raw_loss, scale.steps)
 
 
-def _guided(task: Task, scale: Scale, artwork: Tensor, view: View, region: Tensor, part: Tensor) -> Style:
-    """The style loss of a region of the photograph, with a part of an artwork as its target."""
-    there, taken = (
-        guidance.propagate(F.adaptive_avg_pool2d(mask, shape), task.exact, task.style_layers, scale.mode)
-        for mask, shape in ((region, scale.size), (part, (artwork.shape[-2], artwork.shape[-1])))
-    )
-    return replace(_style(task, artwork, view, taken), guides=there)
-
-
-def _style(task: Task, artwork: Tensor, view: View, guides: Activations | None = None) -> Style:
-    """The style loss that is asked for, with an artwork, or a part of it, as its target."""
-    kind = task.options.style_loss
+def _style(task: Task, scale: Scale, artwork: Tensor, view: View, masks: Sequence[Tensor]) -> Style:
+    """The style loss that is asked for, with an artwork as its target; with masks for a region of the photograph, with a part
+    of the artwork."""
+    kind, layers, there, taken = task.options.style_loss, task.style_layers, None, None
+    if masks:
+        there, taken = (
+            guidance.propagate(F.adaptive_avg_pool2d(mask, shape), task.exact, layers, scale.mode)
+            for mask, shape in zip(masks, (scale.size, (artwork.shape[-2], artwork.shape[-1])), strict=True)
+        )
     if kind == "gram":
-        return StyleLoss(view.grams(artwork, task.style_layers, guides))
-    return CloudLoss(kind, targets_of(kind, view.activations(artwork, task.style_layers), guides))
+        return StyleLoss(view.grams(artwork, layers, taken), guides=there)
+    return CloudLoss(kind, targets_of(kind, view.activations(artwork, layers), taken), guides=there)
 
 
-def _errors(
-    view: View, content: ContentLoss, styles: Sequence[Style], p: Tensor, artworks: Sequence[Tensor]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """By layer: the style error of the photograph and the content error of the artworks, means over the styles."""
-    style: Terms = {f"{k} {layer}": (1.0, _only(loss, [layer])) for k, loss in enumerate(styles) for layer in loss.layers}
-    lost: Terms = {layer: (1.0, ContentLoss({layer: target})) for layer, target in content.targets.items()}
-    missing, given = view.losses(p, style), [view.losses(a, lost) for a in artworks]
-    return (
-        {k: sum(float(missing[f"{n} {k}"]) for n in range(len(styles))) / len(styles) for k in styles[0].layers},
-        {k: sum(float(one[k]) for one in given) / len(given) for k in content.layers},
-    )
+def _errors(view: View, losses: Sequence[Any], pictures: Sequence[Tensor]) -> dict[str, float]:
+    """The error of each layer, the mean over losses and pictures."""
+    apart: Terms = {
+        f"{number} {layer}": (1.0, replace(loss, targets={layer: target}))
+        for number, loss in enumerate(losses)
+        for layer, target in loss.targets.items()
+    }
+    sums = dict.fromkeys(losses[0].layers, 0.0)
+    for picture in pictures:
+        for name, error in view.losses(picture, apart).items():
+            sums[name.partition(" ")[2]] += float(error)
+    return {layer: value / (len(losses) * len(pictures)) for layer, value in sums.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,11 +240,11 @@ def _problem(task: Task, given: Pictures, scales: Sequence[Scale]) -> Problem:
 
 def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
     """What the card tells: pixels of the photograph's regions and of each style's part ([inside, in all]), mode by size."""
-    if not masks[0]:
+    if not masks:
         return None
-    taken = [[guidance.coverage([mask])["regions"][0], mask.numel()] for mask in masks[1]]
+    taken = [[guidance.coverage([part])["regions"][0], part.numel()] for _, part in masks]
     modes = {str(max(scale.size)): scale.mode for scale in scales}
-    return guidance.coverage(masks[0]) | {"taken": taken, "modes": modes}
+    return guidance.coverage([region for region, _ in masks]) | {"taken": taken, "modes": modes}
 
 
 def reweighed(problem: Problem, options: Options, settings: dict[str, Any]) -> Problem:
@@ -283,16 +272,14 @@ def _stacked(losses: Sequence[Any]) -> ContentLoss | StyleLoss:
     if kind not in (ContentLoss, StyleLoss) or not same or any(getattr(loss, "guides", None) for loss in losses):
         raise UserError("only content and style losses of one kind, of the same layers and without guides, can share a batch; "
                         "minimise these one by one")  # fmt: skip
-    targets = {layer: _for_each([loss.targets[layer] for loss in losses]) for layer in first.layers}
+    targets = {}
+    for layer in first.layers:
+        each = [loss.targets[layer] for loss in losses]
+        targets[layer] = each[0] if all(one is each[0] for one in each) else torch.cat(each)
     usual = [1.0 if kind is ContentLoss else 1 / len(targets)] * len(targets)
     given = [usual if loss.weights is None else loss.weights for loss in losses]
     device = next(iter(targets.values())).device
     return kind(targets, [_each(values, device) for values in zip(*given, strict=True)])
-
-
-def _for_each(tensors: Sequence[Tensor]) -> Tensor:
-    """The tensors as one batch; a single one where all share it."""
-    return tensors[0] if all(one is tensors[0] for one in tensors) else torch.cat(list(tensors))
 
 
 def _each(weights: Sequence[float | Tensor], device: torch.device | None) -> float | Tensor:

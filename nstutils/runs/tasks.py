@@ -24,7 +24,7 @@ DETAILED = 256  # and at least this from a picture to begin with, whose faces an
 POLISH = 0.15  # of the steps are the network's own after a draft: half the time of a run, for a loss a few per cent above
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
 Size = tuple[int, int]  # height, width
-Masks = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]  # of the content and of the styles, one a style each
+Masks = tuple[tuple[Tensor, Tensor], ...]  # for each style, of the content and of its own picture; none without guidance
 Network = Callable[..., FeatureExtractor]
 
 
@@ -213,7 +213,7 @@ def read(picture: Picture, what: str, size: int | None = None) -> Tensor:
 
 
 def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks:
-    """The masks of the content and of the styles, one a style each; none at all without guidance."""
+    """The masks that the options name, or those of whole styles, each in the size of its picture."""
     own, taken = options.content_guide or (), options.style_guide or ()
     for name, masks in (("content_guide", own), ("style_guide", taken)):
         if masks and len(masks) != len(styles):
@@ -223,7 +223,6 @@ def _masks(options: Options, content: Tensor, styles: Sequence[Tensor]) -> Masks
             raise UserError(f"{told}; give one for each style, in their order")
     if taken and not own:
         raise UserError("style_guide needs content_guide, the regions that take these parts of the styles; give both")
-    regions = tuple(guidance.load_mask(mask, content) for mask in own)
-    if taken:
-        return regions, tuple(guidance.load_mask(mask, a) for mask, a in zip(taken, styles, strict=True))
-    return regions, tuple(torch.ones_like(a[:, :1]) for a in styles) if own else ()
+    regions = [guidance.load_mask(mask, content) for mask in own]
+    parts = [guidance.load_mask(mask, a) for mask, a in zip(taken, styles, strict=False)]
+    return tuple(zip(regions, parts or [torch.ones_like(a[:, :1]) for a in styles], strict=False))
