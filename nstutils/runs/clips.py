@@ -22,10 +22,9 @@ from nstutils.library.errors import UserError
 from nstutils.losses import ContentLoss, TemporalLoss
 from nstutils.results import Result
 from nstutils.runs import frames, preflight, store
-from nstutils.runs.options import WAYS, Options, takes
-from nstutils.runs.resolve import Picture, Problem, prepare
+from nstutils.runs.options import WAYS, Options, checked, takes
+from nstutils.runs.resolve import Picture, Problem, prepare, recoloured, run_card
 from nstutils.runs.tiles import View
-from nstutils.transfer import checked, recoloured, run_card
 
 WEIGHTS = {"flow": 10.0, "difference": 1.0}  # of the temporal loss, over β; with more, differences bring the photograph back
 LATER = 0.5  # of the first frame's steps for each that begins from another: Ruder took 2000 and 1000
