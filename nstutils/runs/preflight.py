@@ -14,9 +14,9 @@ from torch import nn
 from nstutils import images
 from nstutils.backbones import FeatureExtractor, Layer, geometry
 from nstutils.descent import descend
-from nstutils.distances import CloudLoss, targets_of
-from nstutils.losses import ContentLoss, StyleLoss, Terms, gram
-from nstutils.runs.tiles import View
+from nstutils.distances import CloudLoss
+from nstutils.losses import ContentLoss, StyleLoss, Terms
+from nstutils.runs.tiles import Size, View
 
 LONG = 1e13  # floating-point operations from which a run is announced: about a minute on a laptop
 TILE = 1024  # pixels on the side of a tile: larger ones waste less on their margins
@@ -32,8 +32,6 @@ FILES = (  # of a group, in its two versions: the limit, what is taken, what of 
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 PROBES = (96, 224)  # sides of the two squares that are timed
-
-Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -107,11 +105,8 @@ def granted(groups: Path = GROUPS, of: Path = Path("/proc/self/cgroup")) -> floa
         for line in of.read_text(encoding="utf-8").splitlines():
             _, kinds, path = line.split(":", 2)
             top = groups / "memory" if kinds else groups  # the first version names its kinds, the second none
-            own = top / path.lstrip("/")
-            for folder in (own, *own.parents) if not kinds or "memory" in kinds.split(",") else ():
-                left = min(left, *(_left(folder, *files) for files in FILES))
-                if folder == top:
-                    break
+            for part in (Path(path), *Path(path).parents) if not kinds or "memory" in kinds.split(",") else ():
+                left = min(left, *(_left(top / part.relative_to("/"), *files) for files in FILES))
     return left
 
 
@@ -171,11 +166,9 @@ def _pixels(view: View, layers: Sequence[str], size: Size, each: float = TILED) 
 def _quickest(run: Ahead, net: FeatureExtractor, method: str | None, side: int) -> float:
     """The least seconds of three steps, or passes, over a square of noise, after one to warm up."""
     x, seconds = images.noise((side, side)).to(net.weight.device), []
-    seen = {layer: found / 2 for layer, found in View(net).activations(x, run.layers).items()}
     kind, layers = run.style or ("gram", run.layers)
-    own = {layer: seen[layer] for layer in layers}
-    style = StyleLoss({k: gram(f) for k, f in own.items()}) if kind == "gram" else CloudLoss(kind, targets_of(kind, own))
-    terms: Terms = {"content": (1.0, ContentLoss(seen)), "style": (1.0, style)}
+    style = StyleLoss.of(net, x / 2, layers) if kind == "gram" else CloudLoss.of(net, x / 2, layers, kind=kind)
+    terms: Terms = {"content": (1.0, ContentLoss.of(net, x / 2, run.layers)), "style": (1.0, style)}
     steps = descend(net, x, terms, steps=5, method=method) if method else None
     for _ in range(4):
         begin = time.perf_counter()

@@ -18,8 +18,8 @@ from nstutils.losses import ContentLoss, Mixture, StyleLoss, Terms, TVLoss, tota
 from nstutils.results import Result
 from nstutils.runs import preflight, store
 from nstutils.runs.options import Options
-from nstutils.runs.tasks import Masks, Network, Picture, Pictures, Size, Task, accept, look, read, resolved
-from nstutils.runs.tiles import View
+from nstutils.runs.tasks import Masks, Network, Picture, Pictures, Task, accept, look, read, resolved
+from nstutils.runs.tiles import Size, View
 
 Style = StyleLoss | CloudLoss
 

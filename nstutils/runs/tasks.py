@@ -18,12 +18,12 @@ from nstutils.library.settings import COPIES, PRESETS, settings
 from nstutils.library.weights import backbone
 from nstutils.runs.devices import choose
 from nstutils.runs.options import INITS, Options, layer_schedule, scale_sizes, weights_for
+from nstutils.runs.tiles import Size
 
 COARSEST = 64  # scales are halved while the long side stays at least this
 DETAILED = 256  # and at least this from a picture to begin with, whose faces and houses fewer pixels do not hold
 POLISH = 0.15  # of the steps are the network's own after a draft: half the time of a run, for a loss a few per cent above
 Picture = str | os.PathLike[str] | Tensor | images.InMemory
-Size = tuple[int, int]  # height, width
 Masks = tuple[tuple[Tensor, Tensor], ...]  # for each style, of the content and of its own picture; none without guidance
 Network = Callable[..., FeatureExtractor]
 

@@ -2,7 +2,7 @@
 function of sums over positions. One pass without gradients collects the sums of all tiles; a second brings the derivative by
 each sum back to the pixels of each tile. Tiles overlap by the receptive field."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from nstutils.backbones import FeatureExtractor, geometry
 from nstutils.library.errors import UserError
 from nstutils.losses import Activations, StyleLoss, Summed, Sums, Terms, evaluate, layers_of, total
 
+Size = tuple[int, int]  # height, width
 Box = tuple[int, int, int, int]  # top, bottom, left, right
 SumsOf = dict[str, Sums]  # by the term's name
 
@@ -153,13 +154,13 @@ class View:
         values, known = zip(*pairs, strict=True)
         return torch.autograd.grad(values, piece, known)[0]
 
-    def _tiles(self, image: Tensor, terms: Terms) -> list[Window]:
+    def _tiles(self, image: Tensor, terms: Terms) -> Iterable[Window]:
         for name, (_, loss) in terms.items():
             if any(part.layers and not isinstance(part, Summed) for part in getattr(loss, "losses", (loss,))):
                 told = f"the loss {name!r} compares pictures as wholes, not in tiles of {self.tile} pixels"
                 raise UserError(f"{told}; give the network without a tile, or a smaller picture")
         layers = layers_of(loss for _, loss in terms.values())
-        return list(self.windows(image.shape[-2:], layers)) if layers else []
+        return self.windows(image.shape[-2:], layers) if layers else ()
 
     @torch.no_grad()
     def _collected(self, image: Tensor, terms: Terms) -> SumsOf:
