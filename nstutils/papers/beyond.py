@@ -26,7 +26,7 @@ def _compared(case: Case) -> Numbers:
     """Of the picture of every distance its edges, and what is left of the photograph's distance from the artwork, to a network
     that made none of the pictures: by each distance, and by all."""
     full = images.load(case.style)
-    a = images.resize(full, images.fitted(full, min(2 * case.plan.size, max(full.shape))))  # as large as the runs saw it
+    a = images.resize(full, min(2 * case.plan.size, max(full.shape)))  # as large as the runs saw it
     net = backbone("classroom" if case.plan.backbone == "squeezenet" else "squeezenet")
     layers = STYLE_LAYERS[net.family]
     losses = {k: StyleLoss.of(net, a) if k == "gram" else CloudLoss.of(net, a, kind=k) for k in STYLE_LOSSES}

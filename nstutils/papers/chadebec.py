@@ -19,7 +19,7 @@ from nstutils.course.moving import Moving, moving
 from nstutils.course.plots import signed
 from nstutils.library.weights import backbone, structure
 from nstutils.motion import warp
-from nstutils.papers.drawing import ENDED, METHODS, PHOTOGRAPH, STYLE, Drawing, board, curves, history, named, said, table
+from nstutils.papers.drawing import ENDED, METHODS, PHOTOGRAPH, STYLE, board, curves, history, named, said, table
 from nstutils.papers.judging import five, kept, order, place, whole
 from nstutils.papers.rows import FINE, LAYERS, LBFGS, ONCE, ONE, SLOW, Case, Numbers, Pairs, Row, Runs, ratio
 from nstutils.results import Result
@@ -157,23 +157,23 @@ pooling = Row(
 
 
 @torch.no_grad()
-def _maps(case: Case) -> list[tuple[Tensor, dict[str, Tensor]]]:
-    """The photograph and the artwork, each with its activations at the five layers."""
+def _maps(case: Case) -> list[dict[str, Tensor]]:
+    """The activations of the photograph and of the artwork at the five layers."""
     net = backbone(case.plan.backbone)
-    return [(x, net(x, LAYERS)) for x in (case.p, case.a)]
+    return [net(x, LAYERS) for x in (case.p, case.a)]
 
 
 def _map_lengths(case: Case) -> Numbers:
     """Autocorrelation length of the maps in pixels of the picture, layer by layer."""
     strides = {row.name: row.stride for row in geometry(backbone(case.plan.backbone))}
-    length, parts = measures.autocorrelation_length, [found for _, found in _maps(case)]
-    return {k: sum(length(found[k]) for found in parts) / len(parts) * strides[k] for k in LAYERS}
+    (p, a), length = _maps(case), measures.autocorrelation_length
+    return {k: (length(p[k]) + length(a[k])) / 2 * strides[k] for k in LAYERS}
 
 
 def _strongest(cases: Sequence[Case]) -> Figure:
     """The strongest filter of each layer for photograph and artwork, and the lengths by depth."""
     rows: list[list[Tensor | None]] = []
-    for picture, found in _maps(cases[0]):
+    for picture, found in zip((cases[0].p, cases[0].a), _maps(cases[0]), strict=True):
         strongest = [(f, int(f.std((0, 2, 3)).argmax())) for f in found.values()]
         rows.append([picture, *((f[:, [k]] / f[:, k].max()).sqrt().expand(-1, 3, -1, -1) for f, k in strongest)])
     figure = board(rows, ("picture", *LAYERS), (cases[0].content, cases[0].style), under=2.4)
@@ -224,11 +224,6 @@ ratio_row = Row(
 CONTENT_LAYERS = ("relu2_2", "relu4_2")
 
 
-def _two(layers: Sequence[str], words: str) -> Drawing:
-    """Both pictures of a pair, and the results of two layers, told in words."""
-    return table(PHOTOGRAPH, STYLE, *((layer, layer, words.format(layer)) for layer in layers))
-
-
 content_layer = Row(
     source="C fig. 16",
     claim="Content from relu2_2 keeps finer detail than from relu4_2.",
@@ -243,7 +238,7 @@ content_layer = Row(
         "lower error": n["error relu2_2"] < n["error relu4_2"],
         "higher edge correlation": n["edges relu2_2"] > n["edges relu4_2"],
     },
-    draw=_two(CONTENT_LAYERS, "error {{error {0}:.3f}}, edges {{edges {0}:.2f}}"),
+    draw=table(PHOTOGRAPH, STYLE, *((k, k, f"error {{error {k}:.3f}}, edges {{edges {k}:.2f}}") for k in CONTENT_LAYERS)),
 )
 
 
@@ -279,19 +274,8 @@ style_layer = Row(
         "4_1 overrides more": n["content relu4_1"] > n["content relu2_1"],
         "2_1 leaves more of the start": n["noise relu2_1"] > n["noise relu4_1"],
     },
-    draw=_two(STYLE_LAYERS, "content {{content {0}:.3g}}, noise {{noise {0}:.2f}}"),
+    draw=table(PHOTOGRAPH, STYLE, *((k, k, f"content {{content {k}:.3g}}, noise {{noise {k}:.2f}}") for k in STYLE_LAYERS)),
 )
-
-
-def _longer(case: Case) -> int:
-    """10000 steps where the others take 3000."""
-    return round(case.plan.steps * 10 / 3)
-
-
-def _started(case: Case) -> Runs:
-    """Noise, content, style, stripes, and stripes with more steps; what knows no chance is run once for all seeds."""
-    still = {name: ONE | {"init": name, "seed": 0} for name in ("content", "style", "stripes")}
-    return {"noise": ONE | {"init": "noise"}} | still | {"stripes, longer": still["stripes"] | {"steps": _longer(case)}}
 
 
 def stripes_left(image: Tensor, period: int = 16) -> float:
@@ -302,20 +286,14 @@ def stripes_left(image: Tensor, period: int = 16) -> float:
     return ((row * angle.cos()).sum() ** 2 + (row * angle.sin()).sum() ** 2).item() / len(row) ** 2
 
 
-def _by_start(case: Case) -> Numbers:
-    """Losses from noise over those from the content; the stripes' energy over the noise start's."""
-    found = {f"{k}, noise / content": case.final("noise", k) / case.final("content", k) for k in ("content", "style")}
-    base = stripes_left(case.image("noise"))
-    return found | {label: stripes_left(case.image(label)) / base for label in ("stripes", "stripes, longer")}
-
-
 def _from_starts(cases: Sequence[Case]) -> Figure:
     """Start pictures above, results below."""
     case, bars = cases[0], images.stripes(cases[0].shape)
     above = [images.noise(case.shape, case.seed), case.p, case.covering, bars, bars]
-    titles = ("noise", "content", "style", f"stripes, {case.plan.steps} steps", f"stripes, {_longer(case)} steps")
+    stripes = (f"stripes, {case.settings(label)['steps']} steps" for label in ("stripes", "stripes, longer"))
     captions = [[], [said(ENDED, case, label) for label in case.results]]
-    return board([above, [case.image(k) for k in case.results]], titles, ("start", "end"), captions, width=12)
+    below, titles = [case.image(label) for label in case.results], ("noise", "content", "style", *stripes)
+    return board([above, below], titles, ("start", "end"), captions, width=12)
 
 
 initialisation = Row(
@@ -323,9 +301,17 @@ initialisation = Row(
     claim="Starts from noise and from the content end alike (C), stripes remain (C), and noise gives more style (B).",
     measure="both losses within 15 %; energy at the stripes' frequency at least 5 times the noise start's; lower style loss "
     "from noise; the stripes after 10/3 of the steps are reported",
-    runs=_started,
+    # what knows no chance is run once for all seeds; 10000 steps where the others take 3000
+    runs=lambda case: (
+        {"noise": ONE | {"init": "noise"}}
+        | {name: ONE | {"init": name, "seed": 0} for name in ("content", "style", "stripes")}
+        | {"stripes, longer": ONE | {"init": "stripes", "seed": 0, "steps": round(case.plan.steps * 10 / 3)}}
+    ),
     effort=((72, 200, LBFGS), (512, 3000, ONCE)),
-    numbers=_by_start,
+    numbers=lambda case: (
+        {f"{k}, noise / content": case.final("noise", k) / case.final("content", k) for k in ("content", "style")}
+        | {k: stripes_left(case.image(k)) / stripes_left(case.image("noise")) for k in ("stripes", "stripes, longer")}
+    ),
     parts=lambda n: {
         "alike": all(abs(n[f"{k}, noise / content"] - 1) <= 0.15 for k in ("content", "style")),
         "stripes remain": n["stripes"] >= 5,
@@ -393,13 +379,13 @@ def _drawn(case: Case) -> dict[str, Tensor]:
     }
 
 
-def _uphill(case: Case, steps: int = 20, lr: float = 0.05) -> Tensor:
-    """White noise, moved so that the total rises: signs of the gradient, so many steps."""
+def _uphill(case: Case) -> Tensor:
+    """White noise, moved so that the total rises: signs of the gradient, 20 steps."""
     options = Options(**case.plan.options | ONE | {"seed": case.seed, "steps": 1, "scales": "1"})
     problem = prepare(case.content, case.style, options)
     x, terms = problem.start(), problem.terms
-    for _ in range(steps):
-        x = (x + lr * View(problem.task.exact).gradient(x, terms, x.new_ones(1))[1].sign()).clamp(0, 1)
+    for _ in range(20):
+        x = (x + 0.05 * View(problem.task.exact).gradient(x, terms, x.new_ones(1))[1].sign()).clamp(0, 1)
     return x.cpu()
 
 
@@ -569,9 +555,9 @@ def _ways(case: Case, progress: bool) -> dict[str, Result]:
     for label in tqdm((*WAYS, ESTIMATED), disable=not progress, desc="ways", unit="way", delay=0.3):
         moves = estimated if label == ESTIMATED else clip.moves
         results = [whole(one) for one in painted(problem, clip.frames, label.partition(",")[0], moves=moves)]
-        told = {"seconds": sum(one.history["seconds"] for one in results)}
-        told |= {"style": sum(one.history["final"]["style"] for one in results) / len(results)}
-        made[label] = Result(torch.cat([one.image for one in results], -1), told, {})
+        seconds = sum(one.history["seconds"] for one in results)
+        style = sum(one.history["final"]["style"] for one in results) / len(results)
+        made[label] = Result(torch.cat([one.image for one in results], -1), {"seconds": seconds, "style": style}, {})
     return made
 
 

@@ -18,7 +18,7 @@ from nstutils.course.plots import encoded
 from nstutils.fast import network as fast
 from nstutils.library import files
 from nstutils.library.errors import UserError
-from nstutils.library.settings import PRESETS, settings
+from nstutils.library.settings import Settings, settings
 from nstutils.papers import beyond, chadebec, gatys, koc, shuvo, upes
 from nstutils.papers.drawing import named, signed
 from nstutils.papers.judging import kept, place, verdict
@@ -64,7 +64,7 @@ def figure(
     row, chosen, begin = find(id), settings(preset, backbone), time.perf_counter()
     folder = Path(os.path.expanduser(out)).absolute()
     path = files.writable(folder / f"{id}.png", (".png",))
-    plan = _plan(row, chosen.preset, row.backbone or chosen.backbone, folder / "runs")
+    plan = _plan(row, chosen, folder / "runs")
     cases = [replace(case, numbers=row.numbers(case)) for case in _cases(id, row, plan, executor, progress)]
     holds, found = judged(row, cases)
     drawing = signed(row.draw(cases), row.source, cases)
@@ -84,16 +84,16 @@ def find(id: str) -> Row:
     return ROWS[id]
 
 
-def _plan(row: Row, preset: str, backbone: str, folder: Path) -> Plan:
+def _plan(row: Row, chosen: Settings, folder: Path) -> Plan:
     """The size, steps and method of a row at a preset. A position of relu4_2 is 8 pixels wide, and what it sees 92: at the
     papers' size 1/64 and 1/6 of the picture, at 128 px most of it, where no house can show. So the papers' content layer is
     kept at their size; smaller pictures take the default's, whose positions are a like share of them."""
-    size, steps, way = row.effort[preset == "paper"]
-    if preset != "paper":
+    size, steps, way = row.effort[chosen.preset == "paper"]
+    if chosen.preset != "paper":
         way = {name: value for name, value in way.items() if name != "content_layers"}
-    if preset == "smoke":
-        size, steps = PRESETS[preset].size, PRESETS[preset].steps
-    return Plan(preset, backbone, size, steps, folder, way)
+    if chosen.preset == "smoke":
+        size, steps = chosen.size, chosen.steps
+    return Plan(chosen.preset, row.backbone or chosen.backbone, size, steps, folder, way)
 
 
 def _cases(id: str, row: Row, plan: Plan, executor: Executor | None, progress: bool) -> list[Case]:

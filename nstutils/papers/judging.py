@@ -73,13 +73,15 @@ def place(plan: Plan, name: str, what: Any) -> Path:
 
 def kept(folder: Path, make: Callable[[], dict[str, Result]]) -> dict[str, Result]:
     """The results in a folder; where one of them is missing or damaged, `make` gives them all anew."""
+    done = folder / "done.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return _read(folder)
+        labels = json.loads(done.read_text(encoding="utf-8"))["labels"]
+        return {label: Result.load(folder / f"{label}.png") for label in labels}
     made = make()
     for label, result in made.items():
         result.save(folder / f"{label}.png")
-    store.write_json({"labels": list(made)}, folder / "done.json")
-    return _read(folder)
+    store.write_json({"labels": list(made)}, done)
+    return {label: Result.load(folder / f"{label}.png") for label in made}
 
 
 def whole(result: Result) -> Result:
@@ -87,9 +89,3 @@ def whole(result: Result) -> Result:
     if not result.finished:
         raise KeyboardInterrupt("stopped: this run is kept only when it is done; the same call makes it anew")
     return result
-
-
-def _read(folder: Path) -> dict[str, Result]:
-    """The results in a folder."""
-    labels = json.loads((folder / "done.json").read_text(encoding="utf-8"))["labels"]
-    return {label: Result.load(folder / f"{label}.png") for label in labels}

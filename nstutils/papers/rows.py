@@ -38,7 +38,7 @@ def ratio(value: float) -> Choice:
     return {"alpha": 1.0, "beta": 1 / value}
 
 
-ONE: Choice = {"alpha": 1.0, "beta": 1e3}
+ONE = ratio(1e-3)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A: Shuvo, Artistic Style Transfer using Deep Neural Networks."""
 
-import itertools
 import statistics
 import time
 from collections.abc import Sequence
@@ -68,10 +67,10 @@ def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
 
 def _likeness(case: Case) -> Numbers:
     """Content correlation of the pictures on the way."""
-    found = {f"step {int(label)}": case.correlation(label) for label in case.results}
-    steps = [int(label) for label in case.results]
-    at = min((step for step in steps if step >= min(100, steps[-1])), default=steps[-1])
-    return found | {"at 100 / at the end": found[f"step {at}"] / found[f"step {steps[-1]}"]}
+    found = {int(label): case.correlation(label) for label in case.results}
+    last = max(found)
+    at = min(step for step in found if step >= min(100, last))
+    return {f"step {step}": value for step, value in found.items()} | {"at 100 / at the end": found[at] / found[last]}
 
 
 def _proceeding(cases: Sequence[Case]) -> Figure:
@@ -113,21 +112,17 @@ squeezenet = Row(
 OTHER = {"dots": "swirls", "swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
 
 
-def artworks(case: Case) -> dict[str, str]:
-    """The artwork that each region takes its style of."""
-    return {"ground": case.style, "sky": OTHER[case.style]}
-
-
-def masks(case: Case) -> dict[str, tuple[str, str]]:
-    """By region the names of its masks: of the photograph's, and of the part of its style that it takes."""
-    return {part: (f"mask_{case.content}_{part}", f"mask_{artwork}_{part}") for part, artwork in artworks(case).items()}
+def regions(case: Case) -> dict[str, tuple[str, str, str]]:
+    """By region the artwork that it takes its style of, and the names of the masks of the photograph and of the artwork."""
+    artworks = {"ground": case.style, "sky": OTHER[case.style]}
+    return {part: (artwork, f"mask_{case.content}_{part}", f"mask_{artwork}_{part}") for part, artwork in artworks.items()}
 
 
 def _guided(case: Case) -> Runs:
     """Style I alone, and the ground of style I with the sky of style II by hard masks; a little total variation, as in A."""
-    of_content, of_style = (list(names) for names in zip(*masks(case).values(), strict=True))
+    artworks, of_content, of_style = zip(*regions(case).values(), strict=True)
     own = ratio(1 / 3000) | {"tv": 0.01}
-    both = {"style": tuple(artworks(case).values()), "content_guide": of_content, "style_guide": of_style}
+    both = {"style": artworks, "content_guide": list(of_content), "style_guide": list(of_style)}
     return {"uncontrolled": own, "controlled": own | both}
 
 
@@ -138,22 +133,22 @@ def _grams_inside(net: FeatureExtractor, x: Tensor, mask: str) -> dict[str, Tens
     return {layer: gram(features, guides[layer]) for layer, features in net(x, LAYERS).items()}
 
 
-def _taken(name: str, case: Case) -> Tensor:
+def _taken(case: Case, style: str) -> Tensor:
     """An artwork at the size at which a run takes its style, where nothing else is asked for."""
-    artwork, options = images.load(name), Options(**case.plan.options)
-    return images.resize(artwork, style_long(options, artwork, case.plan.size))
+    artwork = images.load(style)
+    return images.resize(artwork, style_long(Options(**case.plan.options), artwork, case.plan.size))
 
 
 def _by_region(case: Case) -> Numbers:
     """Relative Gram distances ‖G − A‖ / ‖A‖, means over the layers, from both regions of both results to both styles' parts,
     and to the sky of style I, which no run is asked for."""
-    net, names = backbone(case.plan.backbone), masks(case)
-    wanted = {part: _grams_inside(net, _taken(artwork, case), names[part][1]) for part, artwork in artworks(case).items()}
-    wanted["style I's sky"] = _grams_inside(net, _taken(case.style, case), f"mask_{case.style}_sky")
+    net, parts = backbone(case.plan.backbone), regions(case)
+    wanted = {part: _grams_inside(net, _taken(case, artwork), mask) for part, (artwork, _, mask) in parts.items()}
+    wanted["style I's sky"] = _grams_inside(net, _taken(case, case.style), f"mask_{case.style}_sky")
     found: Numbers = {}
     for label in ("uncontrolled", "controlled"):
-        for region in names:
-            here = _grams_inside(net, case.image(label), names[region][0])
+        for region, (_, mask, _) in parts.items():
+            here = _grams_inside(net, case.image(label), mask)
             for part, there in wanted.items():
                 far = [float((here[layer] - A).norm() / A.norm()) for layer, A in there.items()]
                 found[f"{label}, {region} to {part}"] = sum(far) / len(far)
@@ -197,9 +192,9 @@ guided_gram = Row(
         "controlled: no ground in the sky": n["controlled, sky to ground"] > n["controlled, sky to sky"],
     },
     draw=table(
-        ("content", lambda c: _masked(c, c.content, masks(c)["ground"][0]), "white: style I, black: style II"),
-        ("style I", lambda c: _masked(c, c.style, masks(c)["ground"][1]), "white: what is taken"),
-        ("style II", lambda c: _masked(c, OTHER[c.style], masks(c)["sky"][1]), "white: what is taken"),
+        ("content", lambda c: _masked(c, c.content, regions(c)["ground"][1]), "white: style I, black: style II"),
+        ("style I", lambda c: _masked(c, c.style, regions(c)["ground"][2]), "white: what is taken"),
+        ("style II", lambda c: _masked(c, OTHER[c.style], regions(c)["sky"][2]), "white: what is taken"),
         ("uncontrolled: style I alone", "uncontrolled", TO_OWN.format("uncontrolled")),
         ("controlled: both styles", "controlled", TO_OWN.format("controlled")),
         width=13,
@@ -213,19 +208,17 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     asked = case.plan.options | fast.aims() | {"seed": case.seed}
     photograph = images.load(case.content, case.plan.size)
     painted, history = passed_once(fast.load(), photograph, case.style, asked)
-    there: list[tuple[int, Tensor]] = []
-    numbers = itertools.count(1)  # of all scales; a step's own index begins anew at each
+    wanted = history["final"]["total"]
+    below: list[Tensor] = []
 
     def watch(step: Step) -> None:
-        number = next(numbers)
-        below = step.image.shape == painted.shape and float(step.total) < history["final"]["total"]
-        if below and not there:
-            there.append((number, step.image.clamp(0, 1).cpu()))
+        if not below and step.image.shape == painted.shape and float(step.total) < wanted:
+            below.append(step.image.clamp(0, 1).cpu())
 
     run = whole(stylise(photograph, case.style, progress=progress, watch=watch, **asked))
-    step, image = there[0] if there else (case.plan.steps + 1, run.image)
-    at = (row["seconds"] for row in run.history["steps"] if row["step"] == step)
-    passing = Result(image, {"step": step, "seconds": next(at, run.history["seconds"])}, run.card)
+    later = (row for row in run.history["steps"] if row["size"] == case.plan.size and row["total"] < wanted)
+    first = next(later, {"step": case.plan.steps + 1, "seconds": run.history["seconds"]})
+    passing = Result((below or [run.image])[0], {name: first[name] for name in ("step", "seconds")}, run.card)
     return {"one pass": Result(painted, history, run.card), "passing": passing, "the run": run}
 
 

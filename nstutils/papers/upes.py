@@ -21,16 +21,13 @@ from nstutils.runs.devices import choose
 
 
 def pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tensor, Tensor]:
-    """Both pictures as the code of U resizes them: `Resize(400)` sets the shorter side, and the style is stretched."""
+    """Both pictures as the code of U resizes them, bilinear and in 8 bits: `Resize(400)` sets the shorter side, and the style
+    is stretched."""
     height, width = content.shape[-2:]
     short = min(max_size, max(height, width))
-    size = (int(short * height / min(height, width)), int(short * width / min(height, width)))
-    return _stretched(content, size), _stretched(style, size)
-
-
-def _stretched(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """`image` at (height, width) as torchvision resizes a Pillow image: bilinear, 8 bits."""
-    return images.load(images.to_pil(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    size = (int(short * width / min(height, width)), int(short * height / min(height, width)))  # Pillow's order
+    p, a = (images.load(images.to_pil(x).resize(size, Image.Resampling.BILINEAR)) for x in (content, style))
+    return p, a
 
 
 def rounding_down(net: FeatureExtractor) -> FeatureExtractor:
@@ -108,11 +105,9 @@ def _followed(case: Case, progress: bool) -> dict[str, Result]:
 
 def _printed(case: Case) -> Numbers:
     """The printed losses, and how far the start's loss is from U's formula made of eqs. 1 and 4."""
-    printed = {label: case.results[label].history["total"] for label in case.results if label.isdigit()}
-    values = list(printed.values())
-    return {"off the formula": case.results["content"].history["off"], "last / first printed": values[-1] / values[0]} | {
-        f"loss printed at {int(label)}": value for label, value in printed.items()
-    }
+    runs = {int(label): run.history for label, run in case.results.items() if label.isdigit()}
+    off, fallen = case.results["content"].history["off"], runs[max(runs)]["total"] / runs[min(runs)]["total"]
+    return {"off the formula": off, "last / first printed": fallen} | {f"loss printed at {k}": runs[k]["total"] for k in runs}
 
 
 def _shown(cases: Sequence[Case]) -> Figure:
