@@ -65,8 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _does(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], Iterator[Said]],
           needs: Callable[[argparse.Namespace], str], facts: str, many: bool = False) -> None:  # fmt: skip
-    """What runs a command, the module that it needs, and the options of how it says what it did: `facts` tells what JSON it
-    gives, one value, or `many` in a list."""
+    """What a command runs, the module that this needs, and how it says what it did: in JSON `facts`, or a list of `many`."""
     command.add_argument("--quiet", action="store_true", help="no progress, no word but errors (default: no)")
     command.add_argument("--json", action="store_true", help=f"print JSON for programs instead of lines: {facts} (default: no)")
     command.set_defaults(run=run, needs=needs, many=many)

@@ -12,7 +12,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -238,11 +238,9 @@ def fetched(name: str) -> Path | None:
 
 def _whole(path: Path) -> Path | None:
     """The path of a safetensors file, if it is there and whole."""
-    try:
-        with safe_open(path, "pt"):
-            return path
-    except (SafetensorError, OSError):
-        return None
+    with suppress(SafetensorError, OSError), safe_open(path, "pt"):
+        return path
+    return None
 
 
 def keep(name: str, progress: bool = True) -> Weights:
@@ -258,12 +256,10 @@ def keep(name: str, progress: bool = True) -> Weights:
                 raise OSError(f"{error}; {GO_ON}") from error
         state, header = read(path)
     extractor = converted(build(name, state, header), next(iter(state.values())).dtype)
-    try:
+    with suppress(OSError):  # a read-only or full cache: it works all the same, only slower the next time
         save(extractor, cache / KEPT.format(name), **{"source": source.url} | header)
         if path.parent == cache:
             path.unlink()
-    except OSError:
-        pass  # a read-only or full cache: it works all the same, only slower the next time
     return Weights(dict(extractor.net.state_dict()), header)
 
 
