@@ -56,8 +56,7 @@ def __dir__() -> list[str]:
 
 def right(answer: Callable[..., Any], name: str) -> bool:
     """Whether a reader's function passes the check `name`, without a word: a lesson paints with it, or with the library's."""
-    exercise = EXERCISES[name]
     try:
-        return not exercise.fault(exercise, partial(tried, name, answer))
+        return not EXERCISES[name].fault(EXERCISES[name], partial(tried, name, answer))
     except CheckFailed:
         return False
