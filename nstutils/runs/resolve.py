@@ -180,8 +180,8 @@ class Problem:
     @property
     def terms(self) -> Terms:
         """What the last step minimises, at full size: the measure of a picture."""
-        last = self.scales[-1]
-        return at(self._schedule(last, self.task.steps - last.steps), last.steps)
+        last = self.stages()[-1]
+        return at(last.terms, last.steps)
 
     def _schedule(self, targets: Targets, before: int) -> Schedule:
         """The terms of a scale that begins after `before` steps; a function of the step where layer weights change."""
@@ -259,9 +259,8 @@ def joined(terms: Sequence[Terms], device: torch.device | None = None) -> Terms:
     """The terms of a batch: picture k has the weights and targets of `terms[k]`, all with the names and kinds of the first."""
     batch = {}
     for name, (_, loss) in terms[0].items():
-        parts = [part[name] for part in terms]
-        together = loss if isinstance(loss, TVLoss) else _stacked([part for _, part in parts])
-        batch[name] = (_each([weight for weight, _ in parts], device), together)
+        weights, losses = zip(*(part[name] for part in terms), strict=True)
+        batch[name] = (_each(weights, device), loss if isinstance(loss, TVLoss) else _stacked(losses))
     return batch
 
 

@@ -69,8 +69,7 @@ class Task:
         return [images.fitted(content, pixels) for pixels in long[-self.steps :]]
 
     def style_sizes(self, styles: Sequence[Tensor], size: int) -> list[Size]:
-        """(height, width) of every style at the scale of `size` pixels, where the style layers see something; refuses a
-        style_size that one of them cannot have."""
+        """(height, width) of every style at the scale of `size` pixels; refuses a style_size that one of them cannot have."""
         for artwork, told in zip(styles if self.options.style_size else (), self.settings["style"], strict=False):
             check_style(self.exact, self.style_layers, self.options.style_size or 1, artwork, told["name"])
         short = self.exact.smallest(self.style_layers)
