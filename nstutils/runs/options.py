@@ -197,8 +197,7 @@ def scale_sizes(scales: str, size: int | None) -> list[int]:
 
 
 def weights_for(name: str, values: Sequence[float] | None, usual: float, count: int, what: str) -> tuple[float, ...]:
-    """`values` (`usual` for each if None) as one weight for each of `count` things; refuses another number, negative ones and
-    all zero."""
+    """`values` (`usual` each if None) as one weight for each of `count` things; refuses negative ones and all zero."""
     values = [usual] * count if values is None else values
     for value in values:
         _number(name, value)

@@ -26,7 +26,6 @@ LOOKED_AT = 4  # and a pass without gradients this many in all
 WORKSPACE = 80_000_000  # bytes that the convolutions take for themselves
 TILED = 1.65  # a pixel of a tile in pixels of a small picture: three passes instead of two, over memory not yet at hand
 SHARE = 0.8  # of the free memory that a run may take
-GROUPS = Path("/sys/fs/cgroup")  # where Linux tells how much memory a container may take
 FILES = (  # of a group, in its two versions: the limit, what is taken, what of that is files kept at hand
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -98,8 +97,8 @@ def free_memory(device: torch.device) -> int:
     return int(SHARE * min(psutil.virtual_memory().available, granted()))
 
 
-def granted(groups: Path = GROUPS, of: Path = Path("/proc/self/cgroup")) -> float:
-    """Bytes that the control groups of this process leave it; infinity where there are none."""
+def granted(groups: Path = Path("/sys/fs/cgroup"), of: Path = Path("/proc/self/cgroup")) -> float:
+    """Bytes that the control groups of this process, as those of a container, leave it; infinity where there are none."""
     left = math.inf
     with contextlib.suppress(OSError):
         for line in of.read_text(encoding="utf-8").splitlines():

@@ -94,7 +94,7 @@ class Targets:
 
         With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
         at every size. Where one of the two losses is zero (content and style look the same) it is 1."""
-        style = sum(self.style_errors.values()) / max(1, len(self.style_errors))
+        style = sum(self.style_errors.values()) / len(self.style_errors)
         lost = sum(self.content_errors.values())
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
 
@@ -117,8 +117,7 @@ def _targets(task: Task, given: Pictures, scale: Scale) -> Targets:
 
 
 def _style(task: Task, scale: Scale, artwork: Tensor, view: View, masks: Sequence[Tensor]) -> Style:
-    """The style loss that is asked for, with an artwork as its target; with masks for a region of the photograph, with a part
-    of the artwork."""
+    """The style loss whose target is an artwork; with masks a part of it, for a region of the photograph."""
     kind, layers, there, taken = task.options.style_loss, task.style_layers, None, None
     if masks:
         there, taken = (

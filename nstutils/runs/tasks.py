@@ -140,9 +140,8 @@ def resolved(content: Picture, styles: tuple[Picture, ...], o: Options, exact: F
     """Every option as it will be used."""
     long, preset = scale_sizes(o.scales, o.size), PRESETS[o.preset or ""]
     own: dict[str, Any] = {"size": o.size or (long[-1] if long else preset.size), "steps": o.steps or preset.steps}
-    own["content_layers"] = tuple(o.content_layers or CONTENT_LAYERS[exact.family])
-    own["style_layers"] = tuple(o.style_layers or STYLE_LAYERS[exact.family])
-    for name in ("content_layers", "style_layers"):
+    for name, usual in (("content_layers", CONTENT_LAYERS), ("style_layers", STYLE_LAYERS)):
+        own[name] = tuple(getattr(o, name) or usual[exact.family])
         if len(set(own[name])) < len(own[name]):
             raise UserError(f"{name} names a layer twice ({', '.join(own[name])}); name each once")
         exact.check(own[name])
