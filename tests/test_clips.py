@@ -221,6 +221,36 @@ def test_a_stopped_clip_goes_on_where_it_was_and_ends_the_same(folder: Path, tmp
         clips.stylise_clip(folder, "swirls", out=out, **SMALL)
 
 
+def test_an_animation_killed_while_its_frames_are_removed_is_not_made_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def removed(path: Path) -> None:
+        (path / "000001.png").unlink()
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", removed)
+        with pytest.raises(Killed):
+            clips.stylise_clip(folder, "swirls", out=tmp_path / "out.gif", temporal="warm", **SMALL)
+    whole = (tmp_path / "out.gif").read_bytes()
+    monkeypatch.setattr(clips, "painted", None)
+    assert clips.stylise_clip(folder, "swirls", out=tmp_path / "out.gif", temporal="warm", resume=True, **SMALL)["finished"]
+    assert (tmp_path / "out.gif").read_bytes() == whole
+    assert not (tmp_path / "out.gif.frames").exists()
+
+
+def test_frames_that_the_camera_turned_otherwise_are_of_two_sizes(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for number, facts in enumerate(({}, {"exif": turned})):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{number}.png", **facts)
+    with pytest.raises(ValueError, match="1.png is 30 x 40 pixels, 0.png 40 x 30; bring all frames to one size"):
+        frames.read(tmp_path)
+
+
 def test_a_frame_that_was_stopped_is_not_kept(scene: Tensor) -> None:
     stop = threading.Event()
     stop.set()

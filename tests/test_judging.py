@@ -82,6 +82,13 @@ def own(gradient: bool = False) -> check.Exercise:
     return check.Exercise("mine", "Lesson 99: twice.", [(torch.ones(2),)], [2 * torch.ones(2)], gradient=gradient)
 
 
+def test_an_answer_that_spoils_a_list_spoils_no_other_answer() -> None:
+    exercise = check.Exercise("mine", "Lesson 99: twice the first.", [([torch.ones(2)],)], [2 * torch.ones(2)])
+    with pytest.raises(check.CheckFailed, match="one value is 0, wanted 2"):
+        exercise(lambda xs: xs[0].mul_(0))
+    exercise(lambda xs: 2 * xs[0])
+
+
 @pytest.mark.parametrize(
     "answer", [lambda x: x.detach() * 2, lambda x: torch.tensor((2 * x).numpy()), lambda x: torch.ones(2) * 2]
 )

@@ -156,8 +156,12 @@ def stylise_clip(
         store.write_json(store.sealed(card), store.card_path(target))
     card["finished"] = len(rows) == count
     if card["finished"]:
-        _put_together(shot, target, folder)
+        apart = folder != target and folder.exists()
+        if apart:
+            frames.write((images.load(frames.numbered(folder, k + 1)) for k in range(count)), shot, target)
         store.write_json(store.sealed(card), store.card_path(target))
+        if apart:
+            shutil.rmtree(folder)  # at last: a kill before loses no frame
     return card
 
 
@@ -184,8 +188,10 @@ def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool)
         path = frames.numbered(folder, row["frame"])
         return path.is_file() and fetch.sha256(path) == row["sha256"]
 
-    done = card["finished"] and target.is_file()
-    return list(card["frames"] if done else itertools.takewhile(whole, card["frames"]))
+    if card["finished"] and target.is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # what a kill has left of it
+        return list(card["frames"])
+    return list(itertools.takewhile(whole, card["frames"]))
 
 
 def _made(problem: Problem, shot: frames.Clip, folder: Path, way: str, weight: float, done: int) -> Iterator[dict[str, Any]]:
@@ -214,10 +220,3 @@ def announced(problem: Problem, count: int, way: str) -> str:
     memory = preflight.memory(problem.net, ahead.layers, steps[-1][0], ahead.method)
     flows = f" and {count - 1} flows" if way in ("warped", "flow") else ""
     return f"{count} frames will take {preflight.span(preflight.stepping(ahead))}{flows}, and {memory / 1e9:.1f} GB"
-
-
-def _put_together(shot: frames.Clip, target: Path, folder: Path) -> None:
-    """An animation of its frames, which are kept no longer."""
-    if folder != target and folder.exists():
-        frames.write((images.load(frames.numbered(folder, k + 1)) for k in range(len(shot.times))), shot, target)
-        shutil.rmtree(folder)

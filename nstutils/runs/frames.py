@@ -11,7 +11,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image, ImageOps, ImageSequence
 from torch import Tensor
 
 from nstutils import images
@@ -115,8 +115,7 @@ def _folder(folder: Path) -> Clip:
     sizes = []
     for path in ordered:
         with opened(path) as file:
-            file.load()  # or a damaged one would be found when others are painted
-            sizes.append(file.size)
+            sizes.append(ImageOps.exif_transpose(file).size)  # reads it whole: a damaged one is told before others are painted
     for path, size in zip(ordered, sizes, strict=True):
         if size != sizes[0]:
             told = f"{path.name} is {size[0]} x {size[1]} pixels, {ordered[0].name} {sizes[0][0]} x {sizes[0][1]}"

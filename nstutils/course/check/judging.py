@@ -100,9 +100,7 @@ def tried(name: str, answer: Answer, *given: Any) -> Any:
 
 def _own(value: Any) -> Any:
     """A copy of an input that an answer may change: a tensor's lets gradients through."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    return copy.deepcopy(value) if isinstance(value, nn.Module | dict) else value
+    return value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
 
 
 def _place(error: Exception) -> str:
