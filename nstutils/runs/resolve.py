@@ -234,13 +234,12 @@ def _ahead(task: Task, scales: Sequence[Scale]) -> preflight.Ahead:
 def _problem(task: Task, given: Pictures, scales: Sequence[Scale]) -> Problem:
     """The targets of all scales, and what else a run needs."""
     targets = tuple(_targets(task, given, scale) for scale in scales)
-    return Problem(task, given, View(task.net, scales[-1].view.tile), targets, _regions(given.masks, scales))
+    regions = _regions(given.masks, scales) if given.masks else None
+    return Problem(task, given, View(task.net, scales[-1].view.tile), targets, regions)
 
 
-def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any] | None:
+def _regions(masks: Masks, scales: Sequence[Scale]) -> dict[str, Any]:
     """What the card tells: pixels of the photograph's regions and of each style's part ([inside, in all]), mode by size."""
-    if not masks:
-        return None
     taken = [[guidance.coverage([part])["regions"][0], part.numel()] for _, part in masks]
     modes = {str(max(scale.size)): scale.mode for scale in scales}
     return guidance.coverage([region for region, _ in masks]) | {"taken": taken, "modes": modes}
