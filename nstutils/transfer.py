@@ -15,12 +15,12 @@ from tqdm.auto import tqdm
 from nstutils.descent import Watch, coarse_to_fine
 from nstutils.results import Result
 from nstutils.runs import store
-from nstutils.runs.options import Options, checked, takes
+from nstutils.runs.options import checked, takes_options
 from nstutils.runs.resolve import Problem, head, measured, prepare, recoloured, run_card
 from nstutils.runs.tasks import Picture, several
 
 
-@takes(Options)
+@takes_options
 def stylise(
     content: Picture,
     style: Picture | Sequence[Picture],

@@ -22,7 +22,7 @@ from nstutils.library.errors import UserError
 from nstutils.losses import ContentLoss, TemporalLoss
 from nstutils.results import Result
 from nstutils.runs import frames, preflight, store
-from nstutils.runs.options import WAYS, Options, checked, takes
+from nstutils.runs.options import WAYS, Options, checked, takes_options
 from nstutils.runs.resolve import Picture, Problem, prepare, recoloured, run_card
 from nstutils.runs.tiles import View
 
@@ -122,7 +122,7 @@ def _held(stage: Stage, weight: float, hint: TemporalLoss) -> Stage:
     return dataclasses.replace(stage, terms=lambda step: {**at(stage.terms, step), "temporal": (weight, hint)})
 
 
-@takes(Options)
+@takes_options
 def stylise_clip(
     clip: str | os.PathLike[str],
     style: Picture | Sequence[Picture],

@@ -59,22 +59,6 @@ def refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> Non
         raise UserError(f"{what} has no option {name!r}; {instead}")
 
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def takes(options: type) -> Callable[[Function], Function]:
-    """A decorator of a function whose `**options` are the fields of a class: a notebook's help and completion name them."""
-
-    def named(function: Function) -> Function:
-        own = signature(function)
-        kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        asked = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in fields(options)]
-        function.__signature__ = own.replace(parameters=[*kept, *asked])  # type: ignore[attr-defined]
-        return function
-
-    return named
-
-
 METAVARS = {"int": "N", "float": "X", "names": "L,...", "numbers": "W,...", "schedule": "W,...", "repeated": "MASK"}
 
 
@@ -177,6 +161,18 @@ def check(options: Any) -> None:
             raise UserError(f"{name} is {value!r}, but wants a list of layers; give [{value!r}]")
         elif "choices" in facts and value not in facts["choices"]:
             raise UserError(f"{name} {value!r} is not known; choose from {', '.join(facts['choices'])}")
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes_options(function: Function) -> Function:
+    """A decorator of a function whose `**options` are those of `stylise`: a notebook's help and completion name them."""
+    own = signature(function)
+    kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    asked = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in fields(Options)]
+    function.__signature__ = own.replace(parameters=[*kept, *asked])  # type: ignore[attr-defined]
+    return function
 
 
 def scale_sizes(scales: str, size: int | None) -> list[int]:
