@@ -13,7 +13,7 @@ from nstutils.distances import CloudLoss
 from nstutils.library.pictures import data_folder
 from nstutils.library.weights import backbone
 from nstutils.losses import StyleLoss, gram
-from nstutils.papers.drawing import PHOTOGRAPH, STYLE, board, curves, named, per_pair, table
+from nstutils.papers.drawing import PHOTOGRAPH, STYLE, board, curves, named, per_pair, said, table
 from nstutils.papers.judging import order
 from nstutils.papers.rows import FINE, LAYERS, ONE, Case, Numbers, Row
 from nstutils.runs.options import STYLE_LOSSES
@@ -106,13 +106,9 @@ def _spreads_drawn(cases: Sequence[Case]) -> Figure:
     ends = (rising[0], rising[-1])
     rows = [[images.cover(images.load(s), case.shape), *(case.image(f"{s}, {k}") for k in DRAWN)] for s in ends]
     figure = board(rows, ("style", *(f"seed {k}" for k in DRAWN)), [f"{s}: {n[f'spread, {s}']:.3f}" for s in ends], under=3)
-    lines = {
-        f"{one.content}: {one.numbers['Spearman']:.2f}\n(of contrast {one.numbers['Spearman, of contrast']:.2f})": (
-            range(len(rising)),
-            [one.numbers[f"spread, {name}"] for name in rising],
-        )
-        for one in per_pair(cases)
-    }
+    words = "{case.content}: {Spearman:.2f}\n(of contrast {Spearman, of contrast:.2f})"
+    shown = {said(words, one): [one.numbers[f"spread, {name}"] for name in rising] for one in per_pair(cases)}
+    lines = {label: (range(len(rising)), spreads) for label, spreads in shown.items()}
     ticks = [f"{name}\n{n[f'trace, {name}']:.2f}" for name in rising]
     curves(figure, lines, "styles by the trace of their Gram matrix over its filters", "spread over seeds", ticks, marker="o")
     return figure

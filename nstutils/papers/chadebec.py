@@ -1,5 +1,6 @@
 """C: Chadebec and Lahire, Image Style Transfer Using Convolutional Neural Networks."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,6 @@ from nstutils import images
 from nstutils.backbones import geometry
 from nstutils.course import measures, plots, ratings
 from nstutils.course.moving import Moving, moving
-from nstutils.course.plots import signed
 from nstutils.library.weights import backbone, structure
 from nstutils.motion import warp
 from nstutils.papers.drawing import ENDED, METHODS, PHOTOGRAPH, STYLE, board, curves, history, named, said, table
@@ -97,7 +97,7 @@ def convolved(picture: Tensor, kernel: Tensor) -> Tensor:
 
 def _matrices(shown: Mapping[str, Tensor]) -> Figure:
     """Small matrices with their numbers and titles, three in a row."""
-    return signed([values[0, 0] for values in shown.values()], list(shown), columns=3, numbers=True)
+    return plots.signed([values[0, 0] for values in shown.values()], list(shown), columns=3, numbers=True)
 
 
 convolution = Row(
@@ -194,11 +194,6 @@ feature_maps = Row(
 
 ROW = {f"{value:g}": value for value in (1e-1, 1e-2, 1e-3, 1e-4)}
 
-
-def _correlated(label: str) -> Callable[[Case], str]:
-    return lambda case: f"correlation {case.correlation(label):.2f}"
-
-
 ratio_row = Row(
     source="C figs. 14 and 15",
     claim="α/β = 1e-1 and 1e-2 give a juxtaposition, and at 1e-4 the style overrides the content.",
@@ -210,19 +205,20 @@ ratio_row = Row(
     numbers=lambda case: {
         "order of content": order([case.final(label, "content") for label in ROW]),
         "order of style": order([case.final(label, "style") for label in ROW]),
-        "order of correlation": order([case.correlation(label) for label in ROW]),
+        "order of correlation": order([case.correlations[label] for label in ROW]),
     },
     parts=lambda n: {
         "content loss rises": n["order of content"] >= 0.999,
         "style loss falls": n["order of style"] <= -0.999,
         "correlation falls": n["order of correlation"] <= -0.999,
     },
-    draw=table(*((f"α/β = {value:.0e}", label, _correlated(label)) for label, value in ROW.items()), name=named),
+    draw=table(
+        *((f"α/β = {value:.0e}", k, f"correlation {{case.correlations[{k}]:.2f}}") for k, value in ROW.items()), name=named
+    ),
 )
 
 
 CONTENT_LAYERS = ("relu2_2", "relu4_2")
-
 
 content_layer = Row(
     source="C fig. 16",
@@ -326,8 +322,7 @@ SEEDS = {f"seed {seed}": seed for seed in (0, 1, 2, 3)}
 
 def _spread(case: Case) -> Numbers:
     """The largest PSNR between two of the runs, and the spread of their losses."""
-    pictures = [case.image(label) for label in SEEDS]
-    pairs = [(one, other) for k, one in enumerate(pictures) for other in pictures[:k]]
+    pairs = itertools.combinations([case.image(label) for label in SEEDS], 2)
     found = {"PSNR": max(min(100.0, measures.psnr(one, other)) for one, other in pairs)}
     for name in ("content", "style"):
         values = [case.final(label, name) for label in SEEDS]
@@ -564,17 +559,19 @@ def _ways(case: Case, progress: bool) -> dict[str, Result]:
 def _stability(case: Case) -> Numbers:
     """Of each way the warping error over the clip's own, seconds and style loss; how alike the independent frames are."""
     clip, found = _clip(case), {}
+    frames = _frames(case, clip)
     own = _along(clip, clip.frames, measures.warping_error)
     for label, result in case.results.items():
-        found[label] = _along(clip, _frames(result, clip.frames), measures.warping_error) / own
+        found[label] = _along(clip, frames[label], measures.warping_error) / own
         found[f"seconds, {label}"] = result.history["seconds"] / len(clip.frames)
         found[f"style, {label}"] = result.history["style"] / case.results["independent"].history["style"]
-    return found | {"alike along the motion": _along(clip, _frames(case.results["independent"], clip.frames), _alike)}
+    return found | {"alike along the motion": _along(clip, frames["independent"], _alike)}
 
 
-def _frames(result: Result, like: Sequence[Tensor]) -> list[Tensor]:
-    """The frames of a result, that lie side by side."""
-    return list(result.image.split(like[0].shape[-1], -1))
+def _frames(case: Case, clip: Moving) -> dict[str, Sequence[Tensor]]:
+    """The frames of the clip and of every way, whose picture holds them side by side."""
+    width = clip.frames[0].shape[-1]
+    return {"the clip": clip.frames} | {label: run.image.split(width, -1) for label, run in case.results.items()}
 
 
 def _along(clip: Moving, frames: Sequence[Tensor], measure: Callable[[Tensor, Tensor, Tensor, Tensor], float]) -> float:
@@ -591,14 +588,15 @@ def _alike(before: Tensor, now: Tensor, way: Tensor, seen: Tensor) -> float:
 
 def _shown_frames(cases: Sequence[Case]) -> Figure:
     """The first, second, middle and last frame of the clip, and of every way."""
-    case, frames = cases[0], _clip(cases[0]).frames
-    shown, parts = (0, 1, len(frames) // 2, len(frames) - 1), [frames, *(_frames(x, frames) for x in cases[0].results.values())]
+    case, parts = cases[0], _frames(cases[0], _clip(cases[0]))
+    count = len(parts["the clip"])
+    shown = (0, 1, count // 2, count - 1)
     captions = [["error 1"]]
     for label in case.results:
         told = [case.numbers[name] for name in (label, f"seconds, {label}", f"style, {label}")]
         captions.append([f"error {told[0]:.2f}", f"{told[1]:.1f} s a frame", f"style loss {told[2]:.2f}"])
-    rows = [[part[k] for k in shown] for part in parts]
-    return board(rows, [f"frame {k + 1}" for k in shown], ("the clip", *case.results), captions, width=8)
+    rows = [[part[k] for k in shown] for part in parts.values()]
+    return board(rows, [f"frame {k + 1}" for k in shown], list(parts), captions, width=8)
 
 
 video = Row(

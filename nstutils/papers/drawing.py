@@ -13,8 +13,7 @@ from nstutils.course.plots import look
 from nstutils.papers.rows import Case
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-Words = str | Callable[[Case], str]  # in braces: the numbers of a case, itself as `case`, a run of it as `run`; or a function
-Column = tuple[Words, str | Callable[[Case], Tensor], Words]  # title, a run's label or a picture of the case, caption
+Column = tuple[str, str | Callable[[Case], Tensor], str]  # title, a run's label or a picture of the case, caption
 Drawing = Callable[[Sequence[Case]], Figure]
 
 PHOTOGRAPH: Column = ("photograph", lambda case: case.p, "")
@@ -80,7 +79,9 @@ def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Seque
     return axes
 
 
-def table(*columns: Column, name: Words = "", width: float = 9, under: float = 0, most: int = 99) -> Drawing:
+def table(
+    *columns: Column, name: Callable[[Case], str] | None = None, width: float = 9, under: float = 0, most: int = 99
+) -> Drawing:
     """A drawing with a row for each pair (at most so many), named by `name`, and a column for each picture of a case."""
 
     def draw(cases: Sequence[Case]) -> Figure:
@@ -88,17 +89,15 @@ def table(*columns: Column, name: Words = "", width: float = 9, under: float = 0
         rows = [[case.image(x) if isinstance(x, str) else x(case) for _, x, _ in columns] for case in shown]
         captions = [[said(caption, case, x) for _, x, caption in columns] for case in shown]
         titles = [said(title, shown[0], x) for title, x, _ in columns]
-        names = [said(name, case) for case in shown] if name else ()
+        names = [name(case) for case in shown] if name else ()
         return board(rows, titles, names, captions if any(map(any, captions)) else (), width, under)
 
     return draw
 
 
-def said(words: Words, case: Case, run: Any = "") -> str:
-    """Words about a case, or about its run of this label."""
-    if isinstance(words, str):
-        return words.format_map({**case.numbers, "case": case, "run": case.results.get(run)})
-    return words(case)
+def said(words: str, case: Case, run: Any = "") -> str:
+    """Words about a case: in braces its numbers, itself as `case`, and its run of this label as `run`."""
+    return words.format_map({**case.numbers, "case": case, "run": case.results.get(run)})
 
 
 def per_pair(cases: Sequence[Case]) -> list[Case]:

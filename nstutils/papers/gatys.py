@@ -166,28 +166,24 @@ gallery = Row(
 
 
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)  # the columns of G fig. 3
-
-
-def _cell(layer: str, value: float) -> str:
-    return f"to {layer}, {value:g}"
+GRID = [[f"to {layer}, {value:g}" for value in RATIOS] for layer in LAYERS]  # the runs, row by row
 
 
 def _ordered(case: Case) -> Numbers:
     """How both losses are ordered along the rows, and the structures down the columns."""
-    rows = [[_cell(layer, value) for value in RATIOS] for layer in LAYERS]
     found = {
-        f"{name} along a row": sum(order([case.final(label, name) for label in row]) for row in rows) / len(rows)
+        f"{name} along a row": sum(order([case.final(label, name) for label in row]) for row in GRID) / len(GRID)
         for name in ("content", "style")
     }
-    lengths = [sum(map(case.length, row)) / len(row) for row in rows]
+    lengths = [sum(map(case.length, row)) / len(row) for row in GRID]
     return found | {"structures down a column": order(lengths)}
 
 
 def _grid(cases: Sequence[Case]) -> Figure:
     """Rows: sets of style layers; columns: α/β."""
     case = cases[0]
-    rows = [[case.image(_cell(layer, value)) for value in RATIOS] for layer in LAYERS]
-    captions = [[said(ENDED, case, _cell(layer, value)) for value in RATIOS] for layer in LAYERS]
+    rows = [[case.image(label) for label in row] for row in GRID]
+    captions = [[said(ENDED, case, label) for label in row] for row in GRID]
     names = [f"{letter}  to {layer.removeprefix('relu')}" for letter, layer in zip("ABCDE", LAYERS, strict=True)]
     return board(rows, [f"α/β = {value:.0e}" for value in RATIOS], names, captions, width=8)
 
@@ -198,9 +194,9 @@ tradeoff_grid = Row(
     measure="Spearman with α/β -0.95 or less and 0.95 or more, mean of the rows; autocorrelation length, mean of each row's "
     "pictures, rises with depth (0.9 or more)",
     runs=lambda case: {
-        _cell(layer, value): ratio(value) | {"style_layers": LAYERS[: k + 1]}
-        for k, layer in enumerate(LAYERS)
-        for value in RATIOS
+        label: ratio(value) | {"style_layers": LAYERS[: k + 1]}
+        for k, row in enumerate(GRID)
+        for label, value in zip(row, RATIOS, strict=True)
     },
     effort=((128, 45, SLOW), (512, 500, LBFGS)),
     numbers=_ordered,

@@ -70,14 +70,13 @@ RECIPES = {
 def factors(filters: int, positions: int) -> dict[str, tuple[str, float]]:
     """What E_l (eq. 4) is multiplied with in other documents and courses, each with its formula (N filters, M positions in
     both pictures): β of a document times its factor is the β that goes with eq. 4."""
-    n, m = filters, positions
     return {
         "gatys-2015, chadebec (eq. 4)": ("Σ(G − A)² / (4 N² M²)", 1.0),
-        "shuvo": ("Σ(G − A)²", 4.0 * n**2 * m**2),
-        "koc, upes": ("mean((G − A)²) / (N M)", 4.0 * m / n),
+        "shuvo": ("Σ(G − A)²", 4.0 * filters**2 * positions**2),
+        "koc, upes": ("mean((G − A)²) / (N M)", 4.0 * positions / filters),
         "hw (Gatys' code)": ("mean((G/M − A/M)²)", 4.0),
         "cs231n, eecs498": ("Σ(G/(N M) − A/(N M))²", 4.0),
-        "chw (PyTorch's tutorial, d2l)": ("mean((G/(N M) − A/(N M))²)", 4.0 / n**2),
+        "chw (PyTorch's tutorial, d2l)": ("mean((G/(N M) − A/(N M))²)", 4.0 / filters**2),
     }
 
 

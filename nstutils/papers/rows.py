@@ -86,9 +86,10 @@ class Case:
         """A raw loss of the picture of a run."""
         return float(self.results[label].history["final"][name])
 
-    def correlation(self, label: str) -> float:
-        """How far the picture of a run follows the photograph, pixel by pixel."""
-        return measures.correlation(self.image(label), self.p)
+    @cached_property
+    def correlations(self) -> Numbers:
+        """By run how far its picture follows the photograph, pixel by pixel."""
+        return {label: measures.correlation(run.image, self.p) for label, run in self.results.items()}
 
     def edges(self, label: str) -> float:
         """How far the edges of the picture of a run stand where the photograph's do."""

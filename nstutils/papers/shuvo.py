@@ -67,7 +67,7 @@ def _on_the_way(case: Case, progress: bool) -> dict[str, Result]:
 
 def _likeness(case: Case) -> Numbers:
     """Content correlation of the pictures on the way."""
-    found = {int(label): case.correlation(label) for label in case.results}
+    found = {int(label): value for label, value in case.correlations.items()}
     last = max(found)
     at = min(step for step in found if step >= min(100, last))
     return {f"step {step}": value for step, value in found.items()} | {"at 100 / at the end": found[at] / found[last]}
