@@ -85,8 +85,8 @@ class View:
         if net.family != "vgg" and not self.whole(size):
             raise UserError(f"{net.name} cannot be computed in tiles, only a VGG can; take a smaller picture")
         rows = [row for row in geometry(net) if row.name in layers]
-        stride = max(row.stride for row in rows)
-        margin = -(-(max(row.receptive_field for row in rows) // 2 + stride) // stride) * stride
+        stride, field = rows[-1].stride, rows[-1].receptive_field
+        margin = -(-(field // 2 + stride) // stride) * stride
         step = max(stride, (self.tile or max(size)) // stride * stride)
         strides = {row.name: row.stride for row in rows}
         for top, bottom in spans(height, step):
