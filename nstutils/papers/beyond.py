@@ -23,8 +23,7 @@ COSTS = {"gram": 1.0, "moments": 1.3, "sliced": 2.4, "emd": 2.6}  # of a step, w
 
 @torch.no_grad()
 def _compared(case: Case) -> Numbers:
-    """Of the picture of every distance its edges, and what is left of the photograph's distance from the artwork, to a network
-    that made none of the pictures: by each distance, and by all."""
+    """Of the picture of every distance its edges, and what another network sees left of the style: by each, and by all."""
     full = images.load(case.style)
     a = images.resize(full, min(2 * case.plan.size, max(full.shape)))  # as large as the runs saw it
     net = backbone("classroom" if case.plan.backbone == "squeezenet" else "squeezenet")

@@ -21,8 +21,7 @@ from nstutils.runs.devices import choose
 
 
 def pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tensor, Tensor]:
-    """Both pictures as the code of U resizes them, bilinear and in 8 bits: `Resize(400)` sets the shorter side, and the style
-    is stretched."""
+    """U's pictures, bilinear and in 8 bits: `Resize(400)` sets the shorter side, and the style is stretched."""
     height, width = content.shape[-2:]
     short = min(max_size, max(height, width))
     size = (int(short * width / min(height, width)), int(short * height / min(height, width)))  # Pillow's order
@@ -89,8 +88,7 @@ def _followed(case: Case, progress: bool) -> dict[str, Result]:
     """U's recipe, with its pictures and printed losses; the plan's size is the shorter side."""
     plan = case.plan
     net = rounding_down(backbone(plan.backbone, pool="max").to(choose()[0]))
-    both = pictures(images.load(case.content), images.load(case.style), plan.size)
-    p, a = (x.to(net.weight.device) for x in both)
+    p, a = (x.to(net.weight.device) for x in pictures(images.load(case.content), images.load(case.style), plan.size))
     with torch.no_grad():
         exact = float(loss(net, (p + a) / 2, *targets(net, p, a)))
         off = abs(by_equations(net, (p + a) / 2, p, a) / exact - 1)
@@ -112,8 +110,7 @@ def _printed(case: Case) -> Numbers:
 
 def _shown(cases: Sequence[Case]) -> Figure:
     """Content, stretched style, and the pictures that the code shows, each with its printed loss."""
-    steps = [int(label) for label in cases[0].results if label.isdigit()]
-    printed = [(f"step {k}", f"{k:05}", f"loss {{loss printed at {k}:.4g}}") for k in steps]
+    printed = [(f"step {int(k)}", k, "loss {run.history[total]:.4g}") for k in cases[0].results if k.isdigit()]
     return table(("content", "content", ""), ("style, stretched", "style", ""), *printed, width=12)(cases)
 
 
