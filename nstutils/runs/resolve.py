@@ -90,10 +90,8 @@ class Targets:
 
     @property
     def kappa(self) -> float:
-        """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: the unit of α.
-
-        With it α/β = 10⁻³ says that keeping all of the content weighs as much as taking all of the style, on every network,
-        at every size. Where one of the two losses is zero (content and style look the same) it is 1."""
+        """κ = 10³ · L_style(x = p) / L_content(x = a), the artworks cut to the frame of p: with it α/β = 10⁻³ weighs keeping
+        all of the content as taking all of the style, on every network, at every size. It is 1 where one of the two is zero."""
         style = sum(self.style_errors.values()) / len(self.style_errors)
         lost = sum(self.content_errors.values())
         return 1e3 * style / lost if style > 0 and lost > 0 and not self.raw else 1.0
