@@ -251,10 +251,6 @@ def residual(image: Tensor, start: Tensor) -> float:
     return measures.correlation(rough(image), rough(start))
 
 
-def _noise_left(case: Case, label: str) -> float:
-    return residual(case.image(label), images.noise(case.shape, case.seed))
-
-
 style_layer = Row(
     source="C fig. 17",
     claim="Style from relu4_1 alone overrides the content more; from relu2_1 alone, the start is left in some areas.",
@@ -264,7 +260,7 @@ style_layer = Row(
     effort=((96, 150, LBFGS), (512, 3000, ONCE)),
     numbers=lambda case: (
         {f"content {k}": case.final(k, "content") for k in STYLE_LAYERS}
-        | {f"noise {k}": _noise_left(case, k) for k in STYLE_LAYERS}
+        | {f"noise {k}": residual(case.image(k), images.noise(case.shape, case.seed)) for k in STYLE_LAYERS}
     ),
     parts=lambda n: {
         "4_1 overrides more": n["content relu4_1"] > n["content relu2_1"],
@@ -274,11 +270,11 @@ style_layer = Row(
 )
 
 
-def stripes_left(image: Tensor, period: int = 16) -> float:
-    """Energy of vertical stripes `period` pixels apart, as `images.stripes`: of the mean of all rows, at that one frequency."""
+def stripes_left(image: Tensor) -> float:
+    """Energy of vertical stripes 16 pixels apart, as `images.stripes`: of the mean of all rows, at that one frequency."""
     row = images.luminance(image)[0, 0].double().mean(0)
     row = (row - row.mean()) * torch.hann_window(len(row), dtype=row.dtype)
-    angle = 2 * math.pi * torch.arange(len(row), dtype=row.dtype) / period
+    angle = 2 * math.pi * torch.arange(len(row), dtype=row.dtype) / 16
     return ((row * angle.cos()).sum() ** 2 + (row * angle.sin()).sum() ** 2).item() / len(row) ** 2
 
 
@@ -427,12 +423,10 @@ def _lowest(told: Mapping[str, Any], seconds: float) -> float:
     return min(row["total"] for row in steps if row["seconds"] <= seconds or row is steps[0])
 
 
-SPENT = "total {run.history[final][total]:.4g}, {run.history[seconds]:.1f} s"
-
-
 def _raced(cases: Sequence[Case]) -> Figure:
     """Results of the three methods, and their totals over the seconds."""
-    figure = table(*((name, label, SPENT) for label, name in METHODS.items()), under=2.8, most=1)(cases)
+    words = "total {run.history[final][total]:.4g}, {run.history[seconds]:.1f} s"
+    figure = table(*((name, label, words) for label, name in METHODS.items()), under=2.8, most=1)(cases)
     lines = {name: history(cases[0], label, "total", "seconds") for label, name in METHODS.items()}
     curves(figure, lines, "seconds", "total").set_yscale("log")
     return figure
@@ -459,7 +453,10 @@ photoreal = Row(
     pairs=PHOTOGRAPHS,
     seeds=(0, 1, 2),  # edges within a tenth of the bound
     effort=((96, 150, LBFGS), (512, 3000, ONCE)),
-    numbers=lambda case: {"edges": case.edges("run"), "noise": _noise_left(case, "run")},
+    numbers=lambda case: {
+        "edges": case.edges("run"),
+        "noise": residual(case.image("run"), images.noise(case.shape, case.seed)),
+    },
     parts=lambda n: {"satisfactory": n["edges"] >= 0.5, "the start is left": n["noise"] >= 0.1},
     draw=table(PHOTOGRAPH, STYLE, ("result", "run", "edges {edges:.2f}, noise {noise:.2f}")),
 )

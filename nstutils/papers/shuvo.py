@@ -96,6 +96,7 @@ evolution = Row(
 
 SQUEEZENET: Choice = {"content_layers": ("fire2",), "style_layers": ("relu1", "fire3", "fire4", "fire5")}
 AFTER = "squeezenet, {case.plan.steps} steps\nstyle " + ", ".join(SQUEEZENET["style_layers"])
+
 squeezenet = Row(
     source="A §IV",
     claim="SqueezeNet 1.1 with heavier early layers gives texture and content after 100 iterations.",
@@ -112,18 +113,19 @@ squeezenet = Row(
 OTHER = {"dots": "swirls", "swirls": "dots"}  # style II by style I: the artworks whose sky and ground have masks
 
 
-def regions(case: Case) -> dict[str, tuple[str, str, str]]:
-    """By region the artwork that it takes its style of, and the names of the masks of the photograph and of the artwork."""
-    artworks = {"ground": case.style, "sky": OTHER[case.style]}
-    return {part: (artwork, f"mask_{case.content}_{part}", f"mask_{artwork}_{part}") for part, artwork in artworks.items()}
+def artworks(case: Case) -> dict[str, str]:
+    """The artwork that each region takes its style of."""
+    return {"ground": case.style, "sky": OTHER[case.style]}
 
 
 def _guided(case: Case) -> Runs:
     """Style I alone, and the ground of style I with the sky of style II by hard masks; a little total variation, as in A."""
-    artworks, of_content, of_style = zip(*regions(case).values(), strict=True)
-    own = ratio(1 / 3000) | {"tv": 0.01}
-    both = {"style": artworks, "content_guide": list(of_content), "style_guide": list(of_style)}
-    return {"uncontrolled": own, "controlled": own | both}
+    own, parts = ratio(1 / 3000) | {"tv": 0.01}, artworks(case)
+    guides = {
+        "content_guide": [f"mask_{case.content}_{part}" for part in parts],
+        "style_guide": [f"mask_{artwork}_{part}" for part, artwork in parts.items()],
+    }
+    return {"uncontrolled": own, "controlled": own | {"style": tuple(parts.values())} | guides}
 
 
 @torch.no_grad()
@@ -142,13 +144,13 @@ def _taken(case: Case, style: str) -> Tensor:
 def _by_region(case: Case) -> Numbers:
     """Relative Gram distances ‖G − A‖ / ‖A‖, means over the layers, from both regions of both results to both styles' parts,
     and to the sky of style I, which no run is asked for."""
-    net, parts = backbone(case.plan.backbone), regions(case)
-    wanted = {part: _grams_inside(net, _taken(case, artwork), mask) for part, (artwork, _, mask) in parts.items()}
+    net, parts = backbone(case.plan.backbone), artworks(case)
+    wanted = {part: _grams_inside(net, _taken(case, name), f"mask_{name}_{part}") for part, name in parts.items()}
     wanted["style I's sky"] = _grams_inside(net, _taken(case, case.style), f"mask_{case.style}_sky")
     found: Numbers = {}
     for label in ("uncontrolled", "controlled"):
-        for region, (_, mask, _) in parts.items():
-            here = _grams_inside(net, case.image(label), mask)
+        for region in parts:
+            here = _grams_inside(net, case.image(label), f"mask_{case.content}_{region}")
             for part, there in wanted.items():
                 far = [float((here[layer] - A).norm() / A.norm()) for layer, A in there.items()]
                 found[f"{label}, {region} to {part}"] = sum(far) / len(far)
@@ -164,9 +166,9 @@ def inset(image: Tensor, mask: Tensor, share: float = 0.36) -> Tensor:
     return result
 
 
-def _masked(case: Case, picture: str, mask: str) -> Tensor:
-    """A picture in the photograph's frame, with its mask inset."""
-    image, region = (images.cover(images.load(name), case.shape) for name in (picture, mask))
+def _masked(case: Case, picture: str, part: str) -> Tensor:
+    """A picture in the photograph's frame, with the mask of its ground or sky inset."""
+    image, region = (images.cover(images.load(name), case.shape) for name in (picture, f"mask_{picture}_{part}"))
     return inset(image, region[:, :1])
 
 
@@ -192,9 +194,9 @@ guided_gram = Row(
         "controlled: no ground in the sky": n["controlled, sky to ground"] > n["controlled, sky to sky"],
     },
     draw=table(
-        ("content", lambda c: _masked(c, c.content, regions(c)["ground"][1]), "white: style I, black: style II"),
-        ("style I", lambda c: _masked(c, c.style, regions(c)["ground"][2]), "white: what is taken"),
-        ("style II", lambda c: _masked(c, OTHER[c.style], regions(c)["sky"][2]), "white: what is taken"),
+        ("content", lambda c: _masked(c, c.content, "ground"), "white: style I, black: style II"),
+        ("style I", lambda c: _masked(c, c.style, "ground"), "white: what is taken"),
+        ("style II", lambda c: _masked(c, OTHER[c.style], "sky"), "white: what is taken"),
         ("uncontrolled: style I alone", "uncontrolled", TO_OWN.format("uncontrolled")),
         ("controlled: both styles", "controlled", TO_OWN.format("controlled")),
         width=13,
@@ -218,7 +220,8 @@ def _one_pass(case: Case, progress: bool) -> dict[str, Result]:
     run = whole(stylise(photograph, case.style, progress=progress, watch=watch, **asked))
     later = (row for row in run.history["steps"] if row["size"] == case.plan.size and row["total"] < wanted)
     first = next(later, {"step": case.plan.steps + 1, "seconds": run.history["seconds"]})
-    passing = Result((below or [run.image])[0], {name: first[name] for name in ("step", "seconds")}, run.card)
+    at = {name: first[name] for name in ("step", "seconds")}
+    passing = Result(below[0] if below else run.image, at, run.card)
     return {"one pass": Result(painted, history, run.card), "passing": passing, "the run": run}
 
 
