@@ -109,8 +109,8 @@ def _spreads_drawn(cases: Sequence[Case]) -> Figure:
     shown = {said(words, one): [one.numbers[f"spread, {name}"] for name in rising] for one in per_pair(cases)}
     lines = {label: (range(len(rising)), spreads) for label, spreads in shown.items()}
     ticks = [f"{name}\n{n[f'trace, {name}']:.2f}" for name in rising]
-    curves(figure, lines, "styles by the trace of their Gram matrix over its filters", "spread over seeds", ticks, marker="o")
-    return figure
+    xlabel, ylabel = "styles by the trace of their Gram matrix over its filters", "spread over seeds"
+    return curves(figure, lines, xlabel, ylabel, ticks, marker="o")
 
 
 style_trace = Row(

@@ -177,8 +177,8 @@ def _strongest(cases: Sequence[Case]) -> Figure:
         strongest = [(f, int(f.std((0, 2, 3)).argmax())) for f in found.values()]
         rows.append([picture, *((f[:, [k]] / f[:, k].max()).sqrt().expand(-1, 3, -1, -1) for f, k in strongest)])
     figure = board(rows, ("picture", *LAYERS), (cases[0].content, cases[0].style), under=2.4)
-    curves(figure, {named(case): (range(5), five(case.numbers)) for case in cases}, "", "length in pixels", LAYERS, marker="o")
-    return figure
+    lines = {named(case): (range(5), five(case.numbers)) for case in cases}
+    return curves(figure, lines, "", "length in pixels", LAYERS, marker="o")
 
 
 feature_maps = Row(
@@ -384,9 +384,8 @@ def _searched(cases: Sequence[Case]) -> Figure:
     """The starts of the search above, where each of them ended below, with its total over the noise start's."""
     case, (_, drawn) = cases[0], _starts(cases[0])
     above = [images.noise(case.shape, case.seed), *(drawn[label].image for label in case.numbers)]
-    below = [case.image(label) for label in ("noise", *case.numbers)]
     captions = [[], ["total 1", *(f"total {value:.3g}" for value in case.numbers.values())]]
-    return board([above, below], ("noise", *case.numbers), ("start", "end"), captions, width=12)
+    return board([above, [case.image(k) for k in case.results]], list(case.results), ("start", "end"), captions, width=12)
 
 
 failing_start = Row(
@@ -428,8 +427,7 @@ def _raced(cases: Sequence[Case]) -> Figure:
     words = "total {run.history[final][total]:.4g}, {run.history[seconds]:.1f} s"
     figure = table(*((name, label, words) for label, name in METHODS.items()), under=2.8, most=1)(cases)
     lines = {name: history(cases[0], label, "total", "seconds") for label, name in METHODS.items()}
-    curves(figure, lines, "seconds", "total").set_yscale("log")
-    return figure
+    return curves(figure, lines, "seconds", "total", log=True)
 
 
 optimisers = Row(

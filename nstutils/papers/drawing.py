@@ -67,16 +67,18 @@ def _picture(axes: Axes, image: Tensor | None) -> None:
         axes.imshow(images.to_pil(image))
 
 
-def curves(figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Sequence[str] = (), **more: Any) -> Axes:
-    """Lines below the pictures of a `board` with room under them; `ticks` name the places along x."""
-    axes: Axes = figure.subfigs[1].subplots()
+def curves(
+    figure: Figure, lines: Curves, xlabel: str, ylabel: str, ticks: Sequence[str] = (), log: bool = False, **more: Any
+) -> Figure:
+    """A `board` with room under its pictures, and lines there (the last axes); `ticks` name the places along x."""
+    axes = figure.subfigs[1].subplots()
     for number, (label, (xs, ys)) in enumerate(lines.items()):
         axes.plot(xs, ys, label=label, **look(number), **more)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     if ticks:
         axes.set_xticks(range(len(ticks)), ticks)
-    return axes
+    return figure
 
 
 def table(

@@ -26,11 +26,10 @@ def _with_curves(cases: Sequence[Case]) -> Figure:
     columns = [(f"{k}, weight {case.settings(k)['tv']:g}", k, caption) for k, caption in varied.items()]
     figure = table(*columns, under=2.8, most=1)(cases)
     lines = {f"{name}, {k}": history(case, k, name) for name in ("content", "style", "tv") for k in case.results}
-    axes = curves(figure, lines, "step (grey line: the next scale begins)", "raw loss")
-    axes.set_yscale("log")
+    curves(figure, lines, "step (grey line: the next scale begins)", "raw loss", log=True)
     for before, after in itertools.pairwise(case.results["with"].history["steps"]):
         if before["size"] != after["size"]:
-            axes.axvline(after["step"], color="0.7", linewidth=0.8)
+            figure.axes[-1].axvline(after["step"], color="0.7", linewidth=0.8)
     return figure
 
 
@@ -64,7 +63,7 @@ def _by_layer(cases: Sequence[Case]) -> Figure:
     at = max(int(step) for step in cases[0].settings("changed")["layer_weights"])
     figure = table(("constant weights", "constant", ""), (f"changed at step {at}", "changed", ""), under=2.6, most=1)(cases)
     lines = {named(case): (range(5), five(case.numbers)) for case in per_pair(cases)}
-    curves(figure, lines, "", "E changed / constant", LAYERS, marker="o").axhline(1, color="0.5", linewidth=0.8)
+    curves(figure, lines, "", "E changed / constant", LAYERS, marker="o").axes[-1].axhline(1, color="0.5", linewidth=0.8)
     return figure
 
 

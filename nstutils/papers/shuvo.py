@@ -78,8 +78,7 @@ def _proceeding(cases: Sequence[Case]) -> Figure:
     shown = list(cases[0].results)[-6:]
     figure = table(*((f"step {int(k)}", k, "") for k in shown), width=11, under=2.6, most=1)(cases)
     lines = {named(case): (list(map(int, case.results)), list(case.numbers.values())[:-1]) for case in per_pair(cases)}
-    curves(figure, lines, "step", "correlation with the photograph", marker="o")
-    return figure
+    return curves(figure, lines, "step", "correlation with the photograph", marker="o")
 
 
 evolution = Row(
@@ -266,9 +265,8 @@ def _overtaken(cases: Sequence[Case]) -> Figure:
         steps = [row for row in case.results["the run"].history["steps"] if row["size"] == case.plan.size]
         totals = [row["total"] / case.final("one pass", "total") for row in steps]
         lines[named(case)] = [row["step"] for row in steps], totals
-    axes = curves(figure, lines, "step (those at full size)", "total / one pass's")
+    axes = curves(figure, lines, "step (those at full size)", "total / one pass's", log=True).axes[-1]
     axes.axhline(1, color="0.5", linewidth=0.8)
-    axes.set_yscale("log")
     axes.set_yticks((0.25, 0.5, 1, 2, 4), ("1/4", "1/2", "1", "2", "4"))
     axes.minorticks_off()
     return figure
