@@ -39,6 +39,7 @@ def found(function: Callable[..., Any], *given: Any) -> Any:
     """What a function gives in a process of its own."""
     here, there = CONTEXT.Pipe()
     process = started(_sent, there, function, given)
+    there.close()  # so that a process that ends without a word is noticed
     value = here.recv()
     process.join()
     return value
