@@ -77,6 +77,12 @@ def compiler_after_a_run() -> bool:
     return "torch._dynamo" in sys.modules
 
 
+def bfloat16_by_avx2() -> bool:
+    """Whether oneDNN would use bfloat16 where it may use AVX2 alone; it asks at its first use, which is here."""
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def commanded(words: Sequence[str], said: Path) -> None:
     """A command that saves its state after every step, and what it says on stderr, in a file."""
     descent.EVERY = 0.0

@@ -15,7 +15,7 @@ from nstutils.runs.tiles import View
 
 def gradient(dtype: torch.dtype) -> Tensor:
     """The gradient of the default losses on VGG-19's plan at the noise start, the network in `dtype`."""
-    options = Options(backbone="random-vgg19", init="noise", size=128, scales="1", steps=1, dtype="float32")
+    options = Options(backbone="random-vgg19", init="noise", size=96, scales="1", steps=1, dtype="float32")
     problem = prepare("coast", "swirls", options)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     x = problem.start().to(exact)
@@ -23,7 +23,7 @@ def gradient(dtype: torch.dtype) -> Tensor:
 
 
 def test_the_gradient_in_bfloat16_and_float32_points_where_that_in_float64_points() -> None:
-    """Measured here: 0.9995 in bfloat16 on random weights (0.9996 at 256 px)."""
+    """Measured here: 0.99993 in bfloat16 on random weights."""
     wanted = gradient(torch.float64)
     for dtype, least in ((torch.float32, 1 - 1e-6), (torch.bfloat16, 0.999)):
         assert torch.cosine_similarity(gradient(dtype), wanted, dim=0) >= least

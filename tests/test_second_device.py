@@ -18,7 +18,7 @@ from nstutils.losses import StyleLoss
 from nstutils.runs.devices import reasons
 
 ROOT = Path(__file__).parent.parent
-SMALL: dict[str, Any] = {"size": 48, "steps": 3}
+SMALL: dict[str, Any] = {"size": 48, "steps": 2}
 MASKS = [str(ROOT / "data" / "pictures" / f"mask_hills_{part}.png") for part in ("sky", "ground")]
 
 
