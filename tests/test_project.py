@@ -357,6 +357,13 @@ def test_what_needs_no_torch_does_not_load_it(words: str) -> None:
     assert not loaded & {"torch", "numpy", "PIL", "matplotlib"}
 
 
+def test_the_program_that_is_installed_begins_where_the_project_says() -> None:
+    """One that was installed before an interrupt was told while modules load would not tell it."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (found,) = importlib.metadata.entry_points(group="console_scripts", name="nstutils")
+    assert found.value == table["scripts"]["nstutils"], "pip install -e . brings the program up to date"
+
+
 def test_every_name_of_the_package_is_found_and_none_is_that_of_a_module() -> None:
     assert all(callable(getattr(nstutils, name)) for name in nstutils.__all__)
     assert all(isinstance(getattr(nstutils, name), types.ModuleType) for name in nstutils.MODULES)
