@@ -87,6 +87,7 @@ class FeatureExtractor(nn.Module):
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # an in-place ReLU would overwrite the convolution's activations we hand out
         self.name, self.sha256, self.mean, self.std = name, sha256, tuple(mean), tuple(std)
+        self.shortest = {row.name: row.smallest for row in geometry(self)}  # sides with which layers have a position
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ class FeatureExtractor(nn.Module):
         """Refuse unknown layers, and a picture too small to reach the deepest of them."""
         if isinstance(layers, str):
             raise UserError(f"the layers are {layers!r}, but a list is wanted; give [{layers!r}]")
-        unknown = [layer for layer in layers if layer not in self.layers]
+        unknown = [layer for layer in layers if layer not in self.shortest]
         if unknown:
             raise UserError(f"{self.name} has no layer {', '.join(unknown)}; choose from {', '.join(self.layers)}")
         if picture is not None and min(picture.shape[-2:]) < self.smallest(layers):
@@ -118,7 +119,7 @@ class FeatureExtractor(nn.Module):
 
     def smallest(self, layers: Sequence[str]) -> int:
         """The shortest side in pixels with which every one of `layers` has a position."""
-        return max((row.smallest for row in geometry(self) if row.name in layers), default=1)
+        return max((self.shortest[layer] for layer in layers), default=1)
 
     def prepared(self, image: Tensor) -> Tensor:
         """The picture as the network wants it: normalised, in the weights' number type, channels last."""

@@ -87,7 +87,8 @@ def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], poo
     if told != name:
         other = f", or backbone {told!r}" if told in BACKBONES else ""
         raise UserError(f"these weights are of {told}, not of {name}; give the file that belongs to {name}{other}")
-    net = squeezenet(pool) if name == "squeezenet" else _vgg(name, state, pool)
+    with torch.device("meta"):  # first values would be drawn in vain
+        net = squeezenet(pool) if name == "squeezenet" else _vgg(name, state, pool)
     if any(key.startswith("features.") for key in state):
         state = renamed(state, net)
     wanted, found = ({key: tuple(value.shape) for key, value in have.items()} for have in (net.state_dict(), state))
@@ -97,7 +98,7 @@ def build(name: str, state: Mapping[str, Tensor], header: Mapping[str, str], poo
             f"these weights are not of {name}: {odd} has shape {found.get(odd, 'none')}, wanted {wanted.get(odd, 'none')}; "
             f"give the file that belongs to {name}, or another backbone"
         )
-    net.load_state_dict({key: value.float() for key, value in state.items()})
+    net.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     mean, std = _three(header, "mean", IMAGENET_MEAN), _three(header, "std", IMAGENET_STD)
     return FeatureExtractor(net, name=name, sha256=header["sha256"], mean=mean, std=std)
 

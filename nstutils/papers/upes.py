@@ -31,11 +31,11 @@ def pictures(content: Tensor, style: Tensor, max_size: int = 400) -> tuple[Tenso
 
 def rounding_down(net: FeatureExtractor) -> FeatureExtractor:
     """The same network with pools that round odd sizes down, as torchvision's."""
-    result = copy.deepcopy(net)
-    for module in result.net:
+    modules = copy.deepcopy(net.net)
+    for module in modules:
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             module.ceil_mode = False
-    return result
+    return FeatureExtractor(modules, name=net.name, sha256=net.sha256, mean=net.mean, std=net.std)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """What is kept of a run beside its picture: its sealed card, the state of an unfinished one, and the hash that names it."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -142,6 +143,7 @@ def program() -> dict[str, Any]:
     return {"computing": COMPUTING, "torch": str(torch.__version__)}
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions a run depends on."""
     return {"python": platform.python_version()} | {name: version(name) for name in ("nstutils", "torch", "numpy", "pillow")}
