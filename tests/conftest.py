@@ -1,17 +1,14 @@
-"""Shared by all tests: no network, no reader's settings, a toy network, small pictures."""
+"""Shared by all tests: no network, no reader's settings, a toy network, small pictures. Nothing here loads torch before a test
+asks for it: the process that hands out the tests needs none."""
 
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
-
-from nstutils.backbones import FeatureExtractor
-from nstutils.images import save
 
 # jsonschema's grammar of IRIs, which nbformat brings along and no test needs: over a second in every process
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -21,6 +18,8 @@ REAL_CONNECT = socket.socket.connect
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Tiny pictures gain nothing from a second thread, and a busy machine loses much."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -47,37 +46,24 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
-class Counting(FeatureExtractor):
-    """A network that counts its passes."""
-
-    passes = 0
-
-    def forward(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:  # type: ignore[override]
-        self.passes += 1
-        return super().forward(image, layers)
-
-
 @pytest.fixture
-def toy() -> Counting:
+def toy() -> Any:
     """Four layers in float64 with in-place ReLUs, as torchvision builds them: conv1_1, relu1_1, pool1, conv2_1, relu2_1."""
-    generator = torch.Generator().manual_seed(0)
-    net = nn.Sequential()
-    net.add_module("conv1_1", nn.Conv2d(3, 6, 3, padding=1))
-    net.add_module("relu1_1", nn.ReLU(inplace=True))
-    net.add_module("pool1", nn.AvgPool2d(2))
-    net.add_module("conv2_1", nn.Conv2d(6, 8, 3, padding=1))
-    net.add_module("relu2_1", nn.ReLU(inplace=True))
-    for parameter in net.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
-    return Counting(net.double(), name="toy", sha256="toy")
+    from toys import toy
+
+    return toy()
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> tuple[str, str]:
     """Two small picture files, 48 x 32 and 40 x 40."""
+    import torch
+
+    from nstutils.images import save
+
     generator = torch.Generator().manual_seed(1)
     paths = []
     for name, size in (("content.png", (32, 48)), ("style.png", (40, 40))):
         small = torch.rand((1, 3, 5, 5), generator=generator)
-        paths.append(str(save(nn.functional.interpolate(small, size, mode="bilinear"), tmp_path / name)))
+        paths.append(str(save(torch.nn.functional.interpolate(small, size, mode="bilinear"), tmp_path / name)))
     return paths[0], paths[1]

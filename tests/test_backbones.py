@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import Counting
 from torch import Tensor, nn
+from toys import Counting
 
 from nstutils.backbones import (
     CONTENT_LAYERS,

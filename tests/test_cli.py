@@ -264,7 +264,7 @@ def test_wrong_use_is_told_in_one_sentence(words: list[str], seat: Path, capsys:
     assert snapshot(seat) == before
 
 
-@pytest.mark.parametrize("words", [[*RUN, "--alpha=x"], [*RUN, "--init=text.png"], ["fetch", "unknown"]], ids=lambda w: w[-1])
+@pytest.mark.parametrize("words", [[*RUN, "--alpha=x"], ["fetch", "unknown"]], ids=lambda w: w[-1])
 def test_wrong_input_is_refused_by_the_installed_program_too(words: list[str], desk: Path) -> None:
     before = snapshot(desk)
     done = subprocess.run([sys.executable, "-m", "nstutils", *words], capture_output=True, text=True, check=False)

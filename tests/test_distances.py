@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Counting
 from torch import Tensor
+from toys import Counting
 
 from nstutils import backbone, cli, distances, images, optimise, stylise
 from nstutils.distances import KINDS, CloudLoss, directions, targets_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Counting
 from torch import Tensor
+from toys import Counting
 
 from nstutils import gram
 from nstutils.backbones import FeatureExtractor, geometry, squeezenet, vgg

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import Counting
 from torch import Tensor
+from toys import Counting
 
 from nstutils import backbone
 from nstutils.backbones import CONTENT_LAYERS, STYLE_LAYERS

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Counting
 from torch import Tensor
+from toys import Counting
 
 from nstutils.descent import PATIENCE, RESCUES, Stage, Step, coarse_to_fine, descend, optimise
 from nstutils.losses import Activations, ContentLoss, Loss, StyleLoss, Terms, TVLoss, evaluate, gram, total
