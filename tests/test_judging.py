@@ -4,18 +4,21 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
 import pytest
 import torch
-from nbclient import NotebookClient
-from nbformat import NotebookNode
+from IPython.core.interactiveshell import InteractiveShell
 from torch import Tensor
+from traitlets.config import Config
 
 from nstutils.course import check
+from nstutils.course.check import judging
 from nstutils.library.settings import settings
 
+IMPORTS = "from nstutils import gram, settings\nfrom nstutils.course import check"
 UNWRITTEN = "gram: not written yet; the lesson goes on with the library's function"
 FAILING = {  # a cell: what a reader sees of it
     "def my_gram(F):\n    raise NotImplementedError\ncheck.gram(my_gram)": UNWRITTEN,
@@ -32,29 +35,34 @@ FAILING = {  # a cell: what a reader sees of it
 }
 
 
-def notebook(*sources: str) -> NotebookNode:
-    """A notebook of these cells after the imports."""
-    cells = ["from nstutils import gram, settings\nfrom nstutils.course import check", *sources]
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+class Shell(InteractiveShell):
+    """What runs a notebook's cells, here without a kernel, and keeps what a reader would see of an error."""
+
+    def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
+        self.seen = nbformat.v4.new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=stb)
 
 
 def test_a_failing_check_shows_its_sentence_alone_in_a_notebook_and_gets_no_points(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbgrader.utils import determine_grade  # a second to import: not while tests are collected
 
     monkeypatch.setenv("NSTUTILS_STRICT", "1")
-    ran = NotebookClient(notebook(*FAILING), timeout=120, kernel_name="python3", allow_errors=True).execute()
-    for cell, sentence in zip(ran.cells[1:], FAILING.values(), strict=True):
-        (error,) = [output for output in cell.outputs if output.output_type == "error"]
-        assert " ".join(error.traceback) == sentence
-        assert max(map(len, error.traceback)) <= 88
-        assert (error.ename, error.evalue) == ("CheckFailed", sentence)
+    monkeypatch.setattr(judging, "TRIES", judging.TRIES.copy())
+    shell = Shell(user_module=ModuleType("lesson"), config=Config({"HistoryManager": {"enabled": False}}))
+    assert shell.run_cell(IMPORTS).success
+    for source, sentence in FAILING.items():
+        assert not shell.run_cell(source).success
+        assert " ".join(shell.seen.traceback) == sentence
+        assert max(map(len, shell.seen.traceback)) <= 88
+        assert (shell.seen.ename, shell.seen.evalue) == ("CheckFailed", sentence)
+        cell = nbformat.v4.new_code_cell(source, outputs=[shell.seen])
         cell.metadata["nbgrader"] = {"grade": True, "points": 2, "solution": False, "task": False, "schema_version": 3}
         assert determine_grade(cell) == (0, 2)
 
 
 def test_nbval_sees_a_failing_check(tmp_path: Path) -> None:
     path = tmp_path / "failing.ipynb"
-    nbformat.write(notebook("check.gram(gram)", "check.gram(lambda F: None)"), path)
+    sources = (IMPORTS, "check.gram(gram)", "check.gram(lambda F: None)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources]), path)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", str(path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
