@@ -19,7 +19,7 @@ from nstutils import cli, images, motion
 from nstutils.course import measures
 from nstutils.course.moving import moving
 from nstutils.losses import TemporalLoss
-from nstutils.runs import clips, frames, store
+from nstutils.runs import clips, frames, preflight, store
 from nstutils.runs.options import WAYS, Options
 from nstutils.runs.resolve import prepare
 
@@ -365,7 +365,8 @@ def test_a_clip_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest
     assert "--history is for pictures" in capsys.readouterr().err
 
 
-def test_the_time_of_a_long_clip_is_told_beforehand(scene: Tensor) -> None:
+def test_the_time_of_a_long_clip_is_told_beforehand(scene: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "PROBES", (24, 56))
     problem = prepare(scene, "swirls", Options(**SMALL))
     assert clips.announced(problem, 3, "flow") == ""
     assert re.fullmatch(

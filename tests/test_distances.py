@@ -15,6 +15,7 @@ from nstutils import backbone, cli, distances, images, optimise, stylise
 from nstutils.distances import KINDS, CloudLoss, directions, targets_of
 from nstutils.library.errors import UserError
 from nstutils.losses import Mixture
+from nstutils.runs import preflight
 from nstutils.runs.options import STYLE_LOSSES
 from nstutils.runs.preflight import Ahead, stepping
 from nstutils.runs.sweeps import sweep
@@ -214,6 +215,7 @@ def test_the_time_that_is_told_is_that_of_the_distance_that_is_asked_for(kind: s
         return (points - points.mean().detach()).square().mean((1, 2))
 
     monkeypatch.setitem(KINDS, kind, KINDS[kind]._replace(distance=slow))
+    monkeypatch.setattr(preflight, "PROBES", (24, 56))
     net = backbone("classroom")
     run = Ahead(View(net), ("relu1_1", "relu2_1"), "adam", [((96, 96), 99)], style=(kind, ("relu1_1",)))
     assert 2 <= stepping(run) < 60

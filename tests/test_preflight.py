@@ -110,6 +110,7 @@ def test_a_long_run_is_announced_before_its_targets_are_computed(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nstutils.runs.resolve._targets", targets)
+    monkeypatch.setattr(preflight, "PROBES", (24, 56))
     with pytest.raises(KeyboardInterrupt):
         stylise(*pictures, size=200, tile=64, steps=4, progress=True)
     assert re.search(r"this run will take about .* in tiles of 64 pixels, once its targets", capsys.readouterr().err)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 import types
+from functools import cache
 from pathlib import Path
 
 import apart
@@ -32,10 +33,7 @@ from nstutils.runs import devices
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "nstutils"
-MODULES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 MAY = {  # the rooms that the modules of a room may import from; everybody may ask the core, and the command line everybody
     "core": {"library", "runs"},
     "library": set(),
@@ -44,6 +42,12 @@ MAY = {  # the rooms that the modules of a room may import from; everybody may a
     "papers": {"library", "runs", "fast", "course"},
     "course": {"library", "runs", "fast", "papers"},
 }
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    """What a module says."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
 def project() -> dict[str, list[str]]:
@@ -78,9 +82,9 @@ def test_every_dependency_is_pinned_within_its_range(text: str) -> None:
 def test_every_module_that_is_imported_is_a_dependency() -> None:
     names = importlib.metadata.packages_distributions()
     wanted = {canonicalize_name(Requirement(text).name) for text in project()["all"]}
-    for module, tree in MODULES.items():
-        found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
-        found |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    for module in MODULES:
+        found = {n.module for n in ast.walk(tree(module)) if isinstance(n, ast.ImportFrom) and n.module}
+        found |= {alias.name for n in ast.walk(tree(module)) if isinstance(n, ast.Import) for alias in n.names}
         for name in {name.split(".")[0] for name in found} & set(names) - {"nstutils"}:
             assert {canonicalize_name(package) for package in names[name]} & wanted, f"{module} imports {name}"
 
@@ -182,11 +186,11 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "mine.png").exists()
 
 
-def imports(tree: ast.Module) -> set[str]:
+def imports(module: str) -> set[str]:
     """The modules of this package that a module imports, also inside its functions."""
     found = set()
-    typing = {n for i in tree.body if isinstance(i, ast.If) and ast.unparse(i.test) == "TYPE_CHECKING" for n in i.body}
-    for node in ast.walk(tree):
+    typing = {n for i in tree(module).body if isinstance(i, ast.If) and ast.unparse(i.test) == "TYPE_CHECKING" for n in i.body}
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and node not in typing:  # those for typing are read by mypy alone
             assert node.level == 0, "imports name the package"
             parts = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -201,11 +205,11 @@ def room(module: str) -> str:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in ("__init__", "__main__", "cli", "doctor")])
 def test_a_room_knows_only_the_rooms_beneath_it(module: str) -> None:
-    assert {room(other) for other in imports(MODULES[module])} <= MAY[room(module)] | {"core", room(module)}
+    assert {room(other) for other in imports(module)} <= MAY[room(module)] | {"core", room(module)}
 
 
 def test_no_circle_of_imports() -> None:
-    left = {name: imports(tree) - {name} for name, tree in MODULES.items() if not name.startswith("__")}
+    left = {name: imports(name) - {name} for name in MODULES if not name.startswith("__")}
     while left:
         free = {name for name, wanted in left.items() if not wanted & set(left)}
         assert free, f"these import each other in a circle: {', '.join(left)}"
@@ -214,7 +218,7 @@ def test_no_circle_of_imports() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_only_the_command_line_and_checks_print_and_nobody_opens_windows(module: str) -> None:
-    for node in ast.walk(MODULES[module]):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print" or module == "cli" or "check" in module, f"line {node.lineno} prints"
         if isinstance(node, ast.Attribute):
@@ -227,7 +231,7 @@ def test_only_the_command_line_and_checks_print_and_nobody_opens_windows(module:
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_private_of_another_module_is_used(module: str) -> None:
     imported, used = set(), set()
-    for node in ast.walk(MODULES[module]):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom | ast.Import):
             imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
             used |= {part for alias in node.names for part in f"{getattr(node, 'module', '')}.{alias.name}".split(".")}
@@ -240,8 +244,8 @@ def test_nothing_private_of_another_module_is_used(module: str) -> None:
 def test_functions_are_short() -> None:
     functions = {
         f"{module}.{node.name}, line {node.lineno}": (node.end_lineno or 0) - node.lineno + 1
-        for module, tree in MODULES.items()
-        for node in ast.walk(tree)
+        for module in MODULES
+        for node in ast.walk(tree(module))
         if isinstance(node, ast.FunctionDef)
     }
     assert {name: lines for name, lines in functions.items() if lines > 40} == {}
@@ -250,8 +254,8 @@ def test_functions_are_short() -> None:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("__")])
 def test_modules_and_public_names_have_a_docstring(module: str) -> None:
-    assert ast.get_docstring(MODULES[module])
-    for node in MODULES[module].body:
+    assert ast.get_docstring(tree(module))
+    for node in tree(module).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{node.name} has no docstring"
 

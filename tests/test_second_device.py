@@ -70,7 +70,7 @@ def test_pictures_and_clips_of_the_command_line(tmp_path: Path) -> None:
 
 def test_the_first_lesson_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NSTUTILS_PRESET", "smoke")
-    monkeypatch.setitem(PRESETS, "smoke", Preset(64, 5))
+    monkeypatch.setitem(PRESETS, "smoke", Preset(48, 5))
     monkeypatch.chdir(tmp_path)
     lesson = read(ROOT / "notebooks" / "solutions" / "00_start_here.ipynb", 4)
     names: dict[str, Any] = {"__name__": "__main__"}
