@@ -268,7 +268,7 @@ def test_wrong_use_is_told_in_one_sentence(words: list[str], seat: Path, capsys:
 def test_wrong_input_is_refused_by_the_installed_program_too(words: list[str], desk: Path) -> None:
     before = snapshot(desk)
     done = subprocess.run([sys.executable, "-m", "nstutils", *words], capture_output=True, text=True, check=False)
-    check_sentence(done.stderr, done.returncode, words[-1].split("=")[0].strip("-"), "text.png")
+    check_sentence(done.stderr, done.returncode, words[-1].split("=")[0].strip("-"))
     assert snapshot(desk) == before
 
 

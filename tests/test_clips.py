@@ -242,6 +242,14 @@ def test_an_animation_killed_while_its_frames_are_removed_is_not_made_anew(
     assert not (tmp_path / "out.gif.frames").exists()
 
 
+def test_a_folder_of_the_readers_own_is_not_taken_for_what_a_kill_has_left(folder: Path, tmp_path: Path) -> None:
+    told: dict[str, Any] = {"out": tmp_path / "out.gif", "temporal": "warm", **SMALL}
+    clips.stylise_clip(folder, "swirls", **told)
+    mine = images.save(images.noise((8, 8)), tmp_path / "out.gif.frames" / "000001.png")
+    assert clips.stylise_clip(folder, "swirls", resume=True, **told)["finished"]
+    assert mine.exists()
+
+
 def test_frames_that_the_camera_turned_otherwise_are_of_two_sizes(tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6

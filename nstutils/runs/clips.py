@@ -1,5 +1,6 @@
 """A clip in a style, frame by frame: each begins from what the one before lets expect of it, and a loss holds it to that."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -145,7 +146,7 @@ def stylise_clip(
     frames.room(shot, target, problem.scales[-1].size)
     weight, source = weight_of(temporal, problem, weight), {"name": os.fspath(clip), "sha256": shot.sha256}
     settings = problem.task.settings | {"content": source, "temporal": temporal, "temporal_weight": weight}
-    rows = _earlier(target, folder, settings, resume)
+    rows, done = _earlier(target, folder, settings, resume)
     card = run_card(problem) | {"settings": settings, "finished": False, "frames": rows}
     words = announced(problem, count, temporal) if progress and not rows else ""
     if words:
@@ -155,12 +156,11 @@ def stylise_clip(
         rows.append(row)
         store.write_json(store.sealed(card), store.card_path(target))
     card["finished"] = len(rows) == count
-    if card["finished"]:
-        apart = folder != target and folder.exists()
-        if apart:
+    if card["finished"] and not done:
+        if folder != target:
             frames.write((images.load(frames.numbered(folder, k + 1)) for k in range(count)), shot, target)
         store.write_json(store.sealed(card), store.card_path(target))
-        if apart:
+        if folder != target:
             shutil.rmtree(folder)  # at last: a kill before loses no frame
     return card
 
@@ -175,12 +175,13 @@ def _checked(temporal: str, options: dict[str, Any]) -> Options:
     return chosen
 
 
-def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool) -> list[dict[str, Any]]:
-    """To `resume`: what the card tells of the frames up to the first that is missing or was changed; else none may be there."""
+def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool) -> tuple[list[dict[str, Any]], bool]:
+    """To `resume`: what the card tells of the frames up to the first that is missing or was changed, and whether an animation
+    of them all is there; else none may be there."""
     if not resume and folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds files already; go on with --resume, or give another name")
     if not resume:
-        return []
+        return [], False
     card = store.read_card(target)
     store.refuse_other(target, card, settings)
 
@@ -189,9 +190,12 @@ def _earlier(target: Path, folder: Path, settings: dict[str, Any], resume: bool)
         return path.is_file() and fetch.sha256(path) == row["sha256"]
 
     if card["finished"] and target.is_file():
-        shutil.rmtree(folder, ignore_errors=True)  # what a kill has left of it
-        return list(card["frames"])
-    return list(itertools.takewhile(whole, card["frames"]))
+        for row in filter(whole, card["frames"]):  # what a kill has left, and nothing of the reader's
+            frames.numbered(folder, row["frame"]).unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        return card["frames"], True
+    return list(itertools.takewhile(whole, card["frames"])), False
 
 
 def _made(problem: Problem, shot: frames.Clip, folder: Path, way: str, weight: float, done: int) -> Iterator[dict[str, Any]]:
